@@ -20,6 +20,7 @@
 //! | `slo` | verdicts, loops, conditions, assertions (pure) | model, redact, metrics |
 //! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
 //! | `providers` | metric providers: specs, responses and retries (pure) | model, redact, values, templates |
+//! | `routing` | routemap + observed objects → weights → desired objects + reasons (pure) | model, values |
 //! | `manifests` | Kubernetes objects of an experiment (pure) | model, values |
 //! | `ports` | traits for everything outside the core, and the events it emits | model |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
@@ -45,6 +46,7 @@ pub mod ports;
 pub mod providers;
 pub mod redact;
 pub mod report;
+pub mod routing;
 pub mod slo;
 pub mod tasks;
 pub mod templates;

@@ -36,6 +36,7 @@ mod prometheus;
 mod readme;
 mod record;
 mod report;
+mod routing;
 mod sample;
 mod schema;
 mod support;

@@ -62,6 +62,12 @@ pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     read::value(text, Track::Nothing, Scalars::Typed).map(|(value, _)| value)
 }
 
+/// Parses YAML like [`value_from_yaml`], and fails if the text has more than one document. Empty documents do not count.
+pub fn single_value_from_yaml(text: &str) -> Result<Value, YamlError> {
+    check_size(text)?;
+    read::single_value(text)
+}
+
 /// Parses YAML like [`value_from_yaml`], but every scalar except null becomes a string, as it is written: `012`, `1.10`, `yes`. For formats
 /// whose scalars are all strings.
 pub fn strings_from_yaml(text: &str) -> Result<Value, YamlError> {

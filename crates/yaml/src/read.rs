@@ -37,15 +37,7 @@ enum Node {
 
 /// Parses the first document in `text`; `null` if there is none.
 pub fn value(text: &str, track: Track, scalars: Scalars) -> Result<(Value, Lines), YamlError> {
-    // Helm's library skips the mark that some editors put in front of UTF-8.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut options = granit_parser::options! {
-        flow_nesting_limit: MAX_DEPTH,
-        block_nesting_limit: MAX_DEPTH,
-    };
-    options.set_emit_comments(false);
-    let parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { parser, anchors: HashMap::new(), copied: 0, track, scalars };
+    let mut reader = Reader::new(text, track, scalars);
     loop {
         let (event, span) = reader.next()?;
         match event {
@@ -62,6 +54,28 @@ pub fn value(text: &str, track: Track, scalars: Scalars) -> Result<(Value, Lines
     }
 }
 
+/// Parses the only document in `text` that is not empty; `null` if there is none.
+pub fn single_value(text: &str) -> Result<Value, YamlError> {
+    let mut reader = Reader::new(text, Track::Nothing, Scalars::Typed);
+    let mut only = Value::Null;
+    loop {
+        let (event, span) = reader.next()?;
+        match event {
+            Event::StreamEnd => return Ok(only),
+            Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+            event => {
+                let (node, _) = reader.node(event, span, 0)?;
+                let value = reader.value(node, span)?;
+                match (&only, value) {
+                    (_, Value::Null) => {}
+                    (Value::Null, value) => only = value,
+                    _ => return Err(at(span, "a second document starts here; expected a single one")),
+                }
+            }
+        }
+    }
+}
+
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Node, Lines)>,
@@ -71,6 +85,18 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, track: Track, scalars: Scalars) -> Self {
+        // Helm's library skips the mark that some editors put in front of UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut options = granit_parser::options! {
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+        };
+        options.set_emit_comments(false);
+        let parser = Parser::new_from_str_with_options(text, options);
+        Self { parser, anchors: HashMap::new(), copied: 0, track, scalars }
+    }
+
     fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),

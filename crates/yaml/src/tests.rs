@@ -30,6 +30,20 @@ fn scalars_are_typed_as_in_yaml_1_1() {
 }
 
 #[test]
+fn a_single_document_may_have_markers_and_empty_ones_around_it() {
+    for text in ["a: 1", "---\na: 1\n", "---\na: 1\n...\n---\n# end\n", "# start\n---\n---\na: 1\n---\nnull"] {
+        assert_eq!(single_value_from_yaml(text).unwrap(), json!({"a": 1}), "{text:?}");
+    }
+    for text in ["", "---\n---\n", "# a"] {
+        assert_eq!(single_value_from_yaml(text).unwrap(), Value::Null, "{text:?}");
+    }
+    let error = single_value_from_yaml("a: 1\n---\nb: 2\n").unwrap_err().to_string();
+    assert_eq!(error, "line 3, column 1: a second document starts here; expected a single one");
+    // An error in a later document is an error, too.
+    assert!(single_value_from_yaml("a: 1\n---\nb: [").is_err());
+}
+
+#[test]
 fn errors_have_line_and_column() {
     assert_eq!(error_of("a: 1\nb: [1, 2\n"), "line 2, column 4: unclosed bracket '['");
     assert_eq!(

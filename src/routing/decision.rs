@@ -1,0 +1,270 @@
+//! The decision about a routemap: availability and weight of each version, and the objects that its templates render.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::availability::{Availability, Reason, availability};
+use super::config::Config;
+use super::observed::Observed;
+use super::render::RenderError;
+use super::routemap::{ResourceRef, Routemap, RoutingTemplate, Version};
+use super::target::{self, Desired, Target};
+use super::weights::{Annotated, Sources, weights};
+use crate::values::input::InputErrors;
+
+/// Decision about a routemap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Versions, in their order.
+    pub versions: Vec<VersionState>,
+    /// True if no version is available with a weight, so that the first one gets all traffic.
+    pub is_fallback: bool,
+    /// Outputs of the templates, in the order of their names.
+    pub outputs: Vec<Output>,
+    /// Time at which the decision may change without a change of the cluster.
+    pub redecide_at: Option<DateTime<Utc>>,
+}
+
+/// State of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionState {
+    /// Availability.
+    pub availability: Availability,
+    /// Resources that are not, or no longer, available.
+    pub problems: Vec<Problem>,
+    /// Desired weight.
+    pub weight: u32,
+    /// Weight annotation that has no effect because it is not valid.
+    pub invalid_weight: Option<Annotated>,
+}
+
+/// A resource that is not available.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The resource.
+    pub resource: ResourceRef,
+    /// Reason why it is not available.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.resource, self.reason)
+    }
+}
+
+/// Output of a template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Name of the template.
+    pub template: Box<str>,
+    /// Result of rendering it.
+    pub result: Rendered,
+}
+
+/// Result of rendering a template.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rendered {
+    /// An object to apply.
+    Desired(Box<Desired>),
+    /// Nothing to apply.
+    Empty,
+    /// No object that may be applied; the last good one stays.
+    Refused(Refusal),
+}
+
+/// Reason why the output of a template is not applied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The template has no usable output.
+    #[error("{0}")]
+    Template(#[from] RenderError),
+    /// The object is not valid.
+    #[error("{0}")]
+    Object(#[from] InputErrors),
+    /// Another template of the routemap, or another routemap, renders the same object.
+    #[error("{target} is also rendered by {}; no two templates may render the same object", .others.join(", "))]
+    Contested {
+        /// The object.
+        target: Target,
+        /// The other templates or routemaps.
+        others: Vec<String>,
+    },
+}
+
+impl Refusal {
+    /// Returns the name of the reason, for metrics and Events.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Template(_) => "TemplateFailed",
+            Self::Object(_) => "InvalidObject",
+            Self::Contested { .. } => "Contested",
+        }
+    }
+}
+
+/// Name of a routemap.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoutemapName {
+    /// Namespace.
+    pub namespace: Box<str>,
+    /// Name.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for RoutemapName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Decides about a routemap. `observed` returns the state of an object if it exists and is watched.
+pub fn decide<'o>(
+    routemap: &Routemap,
+    observed: impl Fn(&ResourceRef) -> Option<&'o Observed>,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Decision {
+    let mut versions: Vec<VersionState> =
+        routemap.versions.iter().map(|version| judge(version, &observed, config, now)).collect();
+    let annotated = |version: &Version| version.resources.first().and_then(&observed)?.weight.as_ref();
+    let sources = |(version, state): (&Version, &VersionState)| Sources {
+        is_available: state.availability != Availability::Unavailable,
+        annotated: annotated(version),
+        default: version.weight,
+    };
+    let sources: Vec<Sources<'_>> = routemap.versions.iter().zip(&versions).map(sources).collect();
+    let (weights, is_fallback) = weights(&sources);
+    for ((state, source), weight) in versions.iter_mut().zip(sources).zip(&weights) {
+        state.weight = *weight;
+        state.invalid_weight = source.annotated.filter(|annotated| annotated.weight().is_none()).cloned();
+    }
+    let values = routemap.values(&weights);
+    let output = |template: &RoutingTemplate| Output {
+        template: template.name.clone(),
+        result: rendered(template, &values, &routemap.namespace, config, now),
+    };
+    let mut outputs: Vec<Output> = routemap.templates.iter().map(output).collect();
+    refuse_duplicates(&mut outputs);
+    let holds = versions.iter().filter_map(|state| match state.availability {
+        Availability::Held(until) => Some(until),
+        _ => None,
+    });
+    Decision { redecide_at: holds.min(), versions, is_fallback, outputs }
+}
+
+/// Judges a version; the weight is decided later.
+fn judge<'o>(
+    version: &Version,
+    observed: impl Fn(&ResourceRef) -> Option<&'o Observed>,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> VersionState {
+    let mut state =
+        VersionState { availability: Availability::Available, problems: Vec::new(), weight: 0, invalid_weight: None };
+    for resource in &version.resources {
+        // A routemap is read with the same configuration, so its types exist.
+        let (next, reason) = match config.resource_types.get(&resource.short) {
+            Some(kind) => availability(observed(resource), kind, config.hold_time, now),
+            None => (Availability::Unavailable, Some(Reason::Missing)),
+        };
+        state.availability = state.availability.and(next);
+        state.problems.extend(reason.map(|reason| Problem { resource: resource.clone(), reason }));
+    }
+    state
+}
+
+fn rendered(
+    template: &RoutingTemplate,
+    values: &serde_json::Value,
+    namespace: &str,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Rendered {
+    let Some(kind) = config.resource_types.get(&template.short) else { return Rendered::Empty };
+    let text = match template.template.render(values, now) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Rendered::Empty,
+        Err(error) => return Rendered::Refused(error.into()),
+    };
+    match target::check(&text, kind, namespace, config) {
+        Ok(desired) => Rendered::Desired(Box::new(desired)),
+        Err(errors) => Rendered::Refused(errors.into()),
+    }
+}
+
+/// Refuses objects that several templates of a routemap render.
+fn refuse_duplicates(outputs: &mut [Output]) {
+    let mut templates: BTreeMap<Target, Vec<Box<str>>> = BTreeMap::new();
+    for output in outputs.iter() {
+        if let Rendered::Desired(desired) = &output.result {
+            templates.entry(desired.target.clone()).or_default().push(output.template.clone());
+        }
+    }
+    for output in outputs {
+        let Some(names) = output.target().and_then(|target| templates.get(target)).filter(|names| names.len() > 1)
+        else {
+            continue;
+        };
+        let others = names.iter().filter(|name| **name != output.template);
+        let others = others.map(|name| format!("template `{name}`")).collect();
+        output.contest(others);
+    }
+}
+
+impl Output {
+    /// Returns the object that the template renders, contested or not.
+    pub fn target(&self) -> Option<&Target> {
+        match &self.result {
+            Rendered::Desired(desired) => Some(&desired.target),
+            Rendered::Refused(Refusal::Contested { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    fn contest(&mut self, others: Vec<String>) {
+        if let Some(target) = self.target().cloned() {
+            self.result = Rendered::Refused(Refusal::Contested { target, others });
+        }
+    }
+}
+
+impl Decision {
+    /// Returns the objects that the templates render, contested ones included: the claims of the routemap.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.outputs.iter().filter_map(Output::target)
+    }
+
+    /// Refuses outputs that other routemaps claim, too. `claimants` returns all routemaps that claim an object.
+    ///
+    /// None of them gets the object, whichever was first: an order would depend on the history of the controller.
+    pub fn refuse_contested<'c>(
+        &mut self,
+        own: &RoutemapName,
+        claimants: impl Fn(&Target) -> Option<&'c BTreeSet<RoutemapName>>,
+    ) {
+        for output in &mut self.outputs {
+            let claimants = output.target().and_then(&claimants).into_iter().flatten();
+            let others: Vec<String> =
+                claimants.filter(|name| *name != own).map(|name| format!("routemap {name}")).collect();
+            if !others.is_empty() {
+                output.contest(others);
+            }
+        }
+    }
+}
+
+/// Refuses the outputs of all these decisions that several of them claim.
+pub fn refuse_contested(decisions: &mut BTreeMap<RoutemapName, Decision>) {
+    let mut claims: BTreeMap<Target, BTreeSet<RoutemapName>> = BTreeMap::new();
+    for (name, decision) in decisions.iter() {
+        for target in decision.targets() {
+            claims.entry(target.clone()).or_default().insert(name.clone());
+        }
+    }
+    for (name, decision) in decisions {
+        decision.refuse_contested(name, |target| claims.get(target));
+    }
+}

@@ -1,0 +1,135 @@
+//! Rendered objects: checked against the configuration, the namespace of their routemap and common sense before they may be applied.
+
+use std::fmt;
+
+use helm_yaml::single_value_from_yaml;
+use serde_json::{Map, Value};
+
+use super::config::{Config, ResourceType};
+use super::fields::{Fields, Mistakes, shown};
+use super::render::MAX_OUTPUT;
+use super::weighted_routes;
+use crate::model::object::ResourceKind;
+use crate::model::path::FieldPath;
+use crate::values::input::{InputError, InputErrors};
+
+/// Longest name of an object, in bytes.
+const MAX_NAME: usize = 253;
+
+/// Identity of a rendered object. Two versions of a resource type have the same objects, so the version is not a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// API group.
+    pub group: Box<str>,
+    /// Plural of the type.
+    pub resource: Box<str>,
+    /// Namespace.
+    pub namespace: Box<str>,
+    /// Name.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for Target {
+    /// Formats as kubectl does, with the namespace: `virtualservices.networking.istio.io shop/wisdom`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        write!(f, " {}/{}", self.namespace, self.name)
+    }
+}
+
+/// An object to apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Its identity.
+    pub target: Target,
+    /// Resource type with the version to write it in.
+    pub resource: ResourceKind,
+    /// The object, with its namespace.
+    pub object: Map<String, Value>,
+}
+
+/// Checks the text of an object of this type. Fails with all its mistakes.
+pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &Config) -> Result<Desired, InputErrors> {
+    let invalid = |message: String| InputError::new(FieldPath::root(), message);
+    let value = single_value_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
+    let Value::Object(mut object) = value else {
+        return Err(invalid(format!("output is {}; expected a Kubernetes object", helm_yaml::kind(&value))).into());
+    };
+    // Aliases may expand a short text.
+    let bytes = serde_json::to_string(&object).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_OUTPUT {
+        return Err(invalid(format!("object has {bytes} bytes; at most {MAX_OUTPUT} are allowed")).into());
+    }
+    let mut mistakes = Mistakes::default();
+    check_kind(&object, kind, &mut mistakes);
+    let (name, namespace) = check_metadata(&object, namespace, config, &mut mistakes);
+    weighted_routes::check(&kind.resource.group, &object, &mut mistakes);
+    if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+        metadata.insert("namespace".to_owned(), namespace.as_str().into());
+    }
+    let target = Target {
+        group: kind.resource.group.as_str().into(),
+        resource: kind.resource.resource.as_str().into(),
+        namespace: namespace.into(),
+        name: name.into(),
+    };
+    mistakes.check(Desired { target, resource: kind.resource.clone(), object })
+}
+
+fn check_kind(object: &Map<String, Value>, kind: &ResourceType, mistakes: &mut Mistakes) {
+    let fields = Fields::exact(object, FieldPath::root());
+    let api_version = kind.api_version();
+    if let Some(given) = mistakes.required(&fields, "apiVersion").filter(|given| *given != api_version) {
+        mistakes.add(fields.at("apiVersion"), format!("is `{}`; expected `{api_version}`", shown(given)));
+    }
+    if let Some(given) = mistakes.required(&fields, "kind").filter(|given| !kind.accepts_kind(given)) {
+        let expected = match &kind.kind {
+            Some(known) => format!("`{known}`"),
+            None => format!("the kind of {}", kind.resource),
+        };
+        mistakes.add(fields.at("kind"), format!("is `{}`; expected {expected}", shown(given)));
+    }
+}
+
+/// Checks name and namespace, and returns them.
+fn check_metadata(
+    object: &Map<String, Value>,
+    namespace: &str,
+    config: &Config,
+    mistakes: &mut Mistakes,
+) -> (String, String) {
+    let empty = Map::new();
+    let metadata = match object.get("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        Some(other) if !other.is_null() => {
+            mistakes.mistyped(FieldPath::from("metadata"), other, "a map");
+            return Default::default();
+        }
+        _ => &empty,
+    };
+    let fields = Fields::exact(metadata, FieldPath::from("metadata"));
+    let name = mistakes.required(&fields, "name").unwrap_or_default();
+    if !name.is_empty() && !is_name(name) {
+        let message = format!("`{}` is not a valid name; expected lowercase letters, digits, `-` and `.`", shown(name));
+        mistakes.add(fields.at("name"), message);
+    }
+    let given = mistakes.text(&fields, "namespace").unwrap_or(namespace);
+    if given != namespace && !config.allows_other_namespaces {
+        let message = format!("is `{}`; expected the namespace of the routemap (`{namespace}`)", shown(given));
+        mistakes.push(InputError::new(fields.at("namespace"), message).with_hint("or set `otherNamespaces: true`"));
+    } else if !is_name(given) {
+        mistakes.add(fields.at("namespace"), format!("`{}` is not a valid namespace", shown(given)));
+    }
+    (name.to_owned(), given.to_owned())
+}
+
+/// Returns true for the name of an object (RFC 1123), which becomes a part of a URL.
+fn is_name(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    name.len() <= MAX_NAME && name.bytes().all(is_inner) && is_end(bytes.first()) && is_end(bytes.last())
+}

@@ -156,3 +156,24 @@ fn held_until(condition: &Condition, hold_time: Duration, now: DateTime<Utc>) ->
     let until = lost_at.checked_add_signed(TimeDelta::from_std(hold_time).ok()?)?;
     (now < until).then_some(until)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_as_available_as_its_least_available_resource() {
+        use Availability::{Available, Held, Unavailable};
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (a, b, both) in [
+            (Available, Available, Available),
+            (Available, Held(at(5)), Held(at(5))),
+            (Held(at(5)), Held(at(3)), Held(at(3))),
+            (Held(at(5)), Unavailable, Unavailable),
+            (Available, Unavailable, Unavailable),
+        ] {
+            assert_eq!(a.clone().and(b.clone()), both);
+            assert_eq!(b.and(a), both);
+        }
+    }
+}

@@ -194,3 +194,103 @@ fn condition(
         since: raw.last_transition_time,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::object::ResourceKind;
+
+    fn kind() -> ResourceType {
+        let resource = ResourceKind { group: "g".into(), version: "v1".into(), resource: "things".into() };
+        let conditions = vec![Wanted { name: "Ready".into(), status: "True".into() }];
+        ResourceType { resource, kind: None, conditions }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn observe(object: Value, previous: Option<&Observed>, seconds: i64) -> Observed {
+        Observed::new(serde_json::from_value(object).unwrap(), &kind(), previous, at(seconds))
+    }
+
+    #[test]
+    fn only_what_decisions_need_is_kept() {
+        let observed = observe(
+            json!({
+                "apiVersion": "g/v1", "kind": "Thing", "spec": {"large": "x"},
+                "metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "7", "generation": 2, "managedFields": [{}],
+                    "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f", "g"],
+                    "labels": {"iter8.tools/watch": "true", "x": "y"}, "annotations": {"iter8.tools/weight": "5"}},
+                "status": {"observedGeneration": 1, "conditions": [
+                    {"type": "Other", "status": "True"},
+                    {"type": "ready"},
+                    {"type": "ready", "status": "true", "observedGeneration": 2, "lastTransitionTime": "1970-01-01T00:00:09Z"}]},
+            }),
+            None,
+            10,
+        );
+        let condition = Condition {
+            name: "Ready".into(),
+            status: "true".into(),
+            observed_generation: Some(2),
+            since: Some(at(9)),
+            lost_at: None,
+        };
+        let expected = Observed {
+            name: "a".into(),
+            namespace: "n".into(),
+            uid: "u".into(),
+            resource_version: "7".into(),
+            generation: Some(2),
+            observed_generation: Some(1),
+            is_being_deleted: true,
+            finalizers: ["f".into(), "g".into()].into(),
+            is_watched: true,
+            weight: Some(Annotated::Weight(5)),
+            conditions: [condition].into(),
+        };
+        assert_eq!(observed, expected);
+    }
+
+    #[test]
+    fn fields_of_wrong_types_count_as_absent() {
+        for object in [
+            json!({}),
+            json!({"metadata": [], "status": 5}),
+            json!({"metadata": {"name": 5, "generation": "2", "finalizers": {}, "labels": [], "annotations": {"iter8.tools/weight": 5}},
+                   "status": {"observedGeneration": 1.5, "conditions": {"type": "Ready"}}}),
+            json!({"metadata": null, "status": {"conditions": [null, 5, "x", [], {"type": ["Ready"]}, {"type": "Ready", "status": true}]}}),
+        ] {
+            let observed = observe(object.clone(), None, 0);
+            assert_eq!((&*observed.name, observed.generation, observed.conditions.len()), ("", None, 0), "{object}");
+            assert!(!observed.is_being_deleted && observed.weight.is_none(), "{object}");
+        }
+        // A deletion timestamp of a wrong type is one nevertheless.
+        assert!(observe(json!({"metadata": {"deletionTimestamp": 5}}), None, 0).is_being_deleted);
+    }
+
+    #[test]
+    fn the_first_loss_of_a_condition_counts_until_it_is_satisfied_again() {
+        let object = |uid: &str, status: &str| json!({"metadata": {"uid": uid}, "status": {"conditions": [{"type": "Ready", "status": status}]}});
+        let mut last = None;
+        for (seconds, uid, status, lost_at) in [
+            (1, "a", "Unknown", None),
+            (2, "a", "True", None),
+            (3, "a", "Unknown", Some(3)),
+            (4, "a", "unknown", Some(3)),
+            (5, "a", "True", None),
+            (6, "a", "Unknown", Some(6)),
+            (7, "a", "False", None),
+            (8, "a", "Unknown", None),
+            (9, "a", "True", None),
+            (10, "b", "Unknown", None),
+        ] {
+            let observed = observe(object(uid, status), last.as_ref(), seconds);
+            assert_eq!(observed.conditions[0].lost_at, lost_at.map(at), "at {seconds}");
+            last = Some(observed);
+        }
+    }
+}

@@ -119,7 +119,10 @@ fn check_metadata(
     let given = mistakes.text(&fields, "namespace").unwrap_or(namespace);
     if given != namespace && !config.allows_other_namespaces {
         let message = format!("is `{}`; expected the namespace of the routemap (`{namespace}`)", shown(given));
-        mistakes.push(InputError::new(fields.at("namespace"), message).with_hint("or set `otherNamespaces: true`"));
+        mistakes.push(
+            InputError::new(fields.at("namespace"), message)
+                .with_hint("set `otherNamespaces: true` in the configuration of the controller to allow it"),
+        );
     } else if !is_name(given) {
         mistakes.add(fields.at("namespace"), format!("`{}` is not a valid namespace", shown(given)));
     }

@@ -264,3 +264,72 @@ impl Reader<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(spec: &Value, annotations: &[(&str, &str)]) -> Result<Routemap, Vec<String>> {
+        let config = "resourceTypes: {svc: {Version: v1, Resource: services}}";
+        let pairs = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let mut source = ConfigMap { immutable: Some(true), ..ConfigMap::default() };
+        source.metadata.name = Some("routes".to_owned());
+        source.metadata.namespace = Some("shop".to_owned());
+        source.metadata.labels = Some(pairs(&LABELS));
+        source.metadata.annotations = Some(pairs(annotations));
+        source.data = Some(pairs(&[(SPEC, &spec.to_string())]));
+        let read = Routemap::read(&source, &Config::from_yaml(config).unwrap());
+        read.map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn size_and_numbers_are_bounded() {
+        let service = json!({"gvrShort": "svc", "name": "a"});
+        let templates = |count: usize, bytes: usize| -> Value {
+            let template = json!({"gvrShort": "svc", "template": "x".repeat(bytes)});
+            let templates = (0..count).map(|index| (format!("t{index:03}"), template.clone()));
+            json!({"versions": [{}], "routingTemplates": templates.collect::<serde_json::Map<_, _>>()})
+        };
+        for (spec, expected) in [
+            (
+                json!({"versions": vec![json!({}); 101]}),
+                "data.strSpec.versions: has 101 entries; at most 100 are allowed",
+            ),
+            (
+                json!({"versions": [{"resources": vec![service.clone(); 101]}]}),
+                "data.strSpec.versions[0].resources: has 101 entries; at most 100 are allowed",
+            ),
+            (templates(101, 1), "data.strSpec.routingTemplates: has 101 entries; at most 100 are allowed"),
+            (templates(5, 60_000), "data.strSpec.routingTemplates: templates have more than 262144 bytes in all"),
+            (json!({"x": "x".repeat(1 << 20)}), "data.strSpec: has 1048584 bytes; at most 1048576 are allowed"),
+        ] {
+            assert_eq!(read(&spec, &[]).unwrap_err(), [expected]);
+        }
+        assert!(read(&json!({"versions": vec![json!({"resources": vec![service; 100]}); 100]}), &[]).is_ok());
+        assert!(read(&templates(100, 2_000), &[]).is_ok());
+    }
+
+    #[test]
+    fn mistakes_are_bounded() {
+        let spec = json!({"versions": vec![json!({"x": 1}); 100]});
+        assert_eq!(read(&spec, &[]).unwrap_err().len(), 20);
+    }
+
+    #[test]
+    fn keys_match_as_in_go_and_null_is_absent() {
+        let spec = json!({"Versions": [{"WEIGHT": 5, "resources": [{"gvrshort": "svc", "Name": "a", "namespace": null}]}, {"weight": null}],
+                          "routingTemplates": null});
+        let routemap = read(&spec, &[]).unwrap();
+        let service = ResourceRef { short: "svc".into(), namespace: "shop".into(), name: "a".into() };
+        assert_eq!(routemap.versions[0], Version { weight: Some(5), resources: [service].into() });
+        assert_eq!(routemap.versions[1], Version { weight: None, resources: [].into() });
+    }
+
+    #[test]
+    fn the_copy_of_kubectl_is_not_kept() {
+        let routemap = read(&json!({"versions": [{}]}), &[("a", "b"), (LAST_APPLIED, "{}")]).unwrap();
+        assert_eq!(routemap.values(&[1])["Annotations"], json!({"a": "b"}));
+    }
+}

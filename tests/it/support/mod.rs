@@ -12,6 +12,8 @@ pub mod frame_server;
 #[cfg(target_os = "linux")]
 pub mod kubernetes;
 pub mod markdown;
+#[cfg(target_os = "linux")]
+pub mod mesh;
 pub mod misbehaving_server;
 pub mod module_tree;
 pub mod prometheus;

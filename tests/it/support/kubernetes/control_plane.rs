@@ -2,12 +2,14 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use super::certificates::Certificates;
-use super::process::{Directory, Program};
+use super::istiod::Istiod;
+use super::process::{self, Directory, Program, dying};
 use super::{POLL_INTERVAL, TIMEOUT};
 use crate::support::runtime::{block_on, runtime};
 use crate::support::tools;
@@ -18,6 +20,7 @@ const ADMINISTRATORS: &str = "system:masters";
 /// A running control plane. It ends when it is dropped; what its parts logged last is shown if the test failed.
 pub struct ControlPlane {
     // Programs come first, so that they are gone when the directory goes.
+    pub(super) istiod: OnceLock<Option<Istiod>>,
     etcd: Mutex<Option<Program>>,
     api_server: Mutex<Option<Program>>,
     controllers: Mutex<Option<Program>>,
@@ -26,7 +29,7 @@ pub struct ControlPlane {
     client: OnceLock<kube::Client>,
     pub(super) certificates: Certificates,
     programs: PathBuf,
-    setpriv: PathBuf,
+    pub(super) setpriv: PathBuf,
     pub(super) kubectl: PathBuf,
     pub(super) definitions: OnceLock<bool>,
     pub(super) directory: Directory,
@@ -49,6 +52,7 @@ impl ControlPlane {
         certificates.client("test", "test", ADMINISTRATORS);
         certificates.client("controllers", "system:kube-controller-manager", ADMINISTRATORS);
         let new = Self {
+            istiod: OnceLock::new(),
             etcd: Mutex::default(),
             api_server: Mutex::default(),
             controllers: Mutex::default(),
@@ -115,6 +119,9 @@ impl ControlPlane {
 
     /// Stops all programs, for control planes that are never dropped.
     pub fn stop(&self) {
+        if let Some(istiod) = self.istiod.get().and_then(Option::as_ref) {
+            istiod.stop();
+        }
         for program in [&self.controllers, &self.api_server, &self.etcd] {
             *program.lock().unwrap() = None;
         }
@@ -124,6 +131,11 @@ impl ControlPlane {
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         // A server that accepts connections and does not answer is not ready either.
         block_on(async { tokio::time::timeout(TIMEOUT, self.client().request_text(request)).await.unwrap() }).map(drop)
+    }
+
+    /// A command that ends with the test program; the program and its arguments are to be added.
+    pub fn dying_command(&self) -> Command {
+        dying(&self.setpriv)
     }
 
     fn start(&self, program: &str, flags: &[String]) -> Program {
@@ -194,15 +206,8 @@ impl ControlPlane {
 
     /// The end of what each part logged.
     pub fn last_words(&self) -> String {
-        let mut message = String::new();
-        for program in ["etcd", "kube-apiserver", "kube-controller-manager"] {
-            let log = std::fs::read_to_string(self.log(program)).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            let last = lines.iter().skip(lines.len().saturating_sub(20));
-            message.push_str(&format!("what {program} logged last:\n"));
-            last.for_each(|line| message.push_str(&format!("  {line}\n")));
-        }
-        message
+        let programs = ["etcd", "kube-apiserver", "kube-controller-manager"];
+        programs.map(|program| process::last_words(program, &self.log(program))).concat()
     }
 
     async fn configuration(&self) -> kube::Config {
@@ -276,7 +281,7 @@ impl Drop for ControlPlane {
 
 /// A free port of those that the system gives nobody by itself (it starts at 32768), so that it is free again after a restart; this
 /// program gets none twice.
-pub(super) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -7,10 +7,12 @@ use crate::support::{files, tools};
 
 /// Files of definitions, and the line that identifies the wanted ones in a file with many. The others are not used, and each costs the
 /// API server time.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 5] = [
     ("kserve.yaml", "  name: inferenceservices.serving.kserve.io\n"),
     ("knative.yaml", "  name: services.serving.knative.dev\n"),
     ("istio.yaml", "  name: virtualservices.networking.istio.io\n"),
+    ("istio.yaml", "  name: gateways.networking.istio.io\n"),
+    ("istio.yaml", "  name: workloadentries.networking.istio.io\n"),
 ];
 
 impl ControlPlane {
@@ -23,7 +25,7 @@ impl ControlPlane {
             // `create` is faster than `apply`, which records an owner of every line of the schemas.
             let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
             assert_eq!(output.code, Some(0), "{output:#?}");
-            for resource in ["isvc", "ksvc", "virtualservices"] {
+            for resource in ["isvc", "ksvc", "virtualservices", "gateways.networking.istio.io", "workloadentries"] {
                 self.wait_until_known(resource);
             }
             true

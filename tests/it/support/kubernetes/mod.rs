@@ -7,6 +7,7 @@ mod container;
 mod control_plane;
 mod definitions;
 mod expired;
+mod istiod;
 mod kubectl;
 mod node;
 mod pod;
@@ -17,11 +18,12 @@ mod waiting;
 
 use std::time::Duration;
 
-pub use control_plane::ControlPlane;
+pub use control_plane::{ControlPlane, free_port};
 pub use node::Node;
+pub use process::{Program, last_words};
 
 /// Longest wait for something that must come. It is long because other tests use the same cores.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Polling interval.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -49,9 +49,15 @@ impl Program {
         args: impl IntoIterator<Item = S>,
         log: &Path,
     ) -> Self {
-        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut command = dying(setpriv);
-        command.arg(program).args(args).stdout(log.try_clone().unwrap()).stderr(log);
+        command.arg(program).args(args);
+        Self::run(command, log)
+    }
+
+    /// Starts a [`dying`] command in the same way.
+    pub fn run(mut command: Command, log: &Path) -> Self {
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
         Self { child: spawn(command).unwrap() }
     }
 
@@ -66,6 +72,15 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The end of what a program logged.
+pub fn last_words(program: &str, log: &Path) -> String {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let mut message = format!("what {program} logged last:\n");
+    lines.iter().skip(lines.len().saturating_sub(20)).for_each(|line| message.push_str(&format!("  {line}\n")));
+    message
 }
 
 /// A temporary directory that others may enter, because pods run as other users. A shell removes it when this is dropped, or when

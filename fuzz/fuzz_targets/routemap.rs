@@ -56,7 +56,7 @@ fuzz_target!(|input: (u8, &str)| {
         let Rendered::Desired(desired) = &output.result else { continue };
         assert_eq!(&*desired.target.namespace, "default");
         assert!(serde_json::to_string(&desired.object).is_ok_and(|text| text.len() <= 2 * MAX_OUTPUT));
-        let routes = desired.object["spec"]["http"].as_array().into_iter().flatten();
+        let routes = desired.object.get("spec").and_then(|spec| spec["http"].as_array()).into_iter().flatten();
         for route in routes.filter_map(|route| route["route"].as_array()).filter(|route| route.len() > 1) {
             assert!(route.iter().any(|entry| entry["weight"].as_u64().is_some_and(|weight| weight > 0)), "{route:?}");
         }

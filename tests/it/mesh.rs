@@ -99,6 +99,25 @@ fn copies_of_requests_reach_the_mirror() {
     assert!(interval(400, 0.25).contains(&copies), "{copies}");
 }
 
+/// A copy has the headers of its request, as they were sent to the stable version, so it would reach the same model. Sent to the gateway
+/// once more, it is recognized by a header that the stable version's route has set.
+#[test]
+fn copies_through_the_gateway_reach_another_model() {
+    let Some(mesh) = mesh() else { return };
+    let (mut stable, mut copies) = (modelmesh(STABLE), modelmesh(CANDIDATE));
+    stable["headers"]["request"]["set"]["x-iter8-mirror"] = json!("wisdom");
+    copies["headers"]["request"]["remove"] = json!(["x-iter8-mirror"]);
+    let gateway = json!({"host": "istio-ingressgateway", "port": {"number": 80}});
+    let http = json!([
+        {"match": [{"headers": {"x-iter8-mirror": {"exact": "wisdom"}}}], "route": [copies]},
+        {"route": [stable], "mirror": gateway, "mirrorPercentage": {"value": 100}},
+    ]);
+    mesh.route("wisdom", &spec(HOST, &http));
+    mesh.wait_for_routes(HOST, |routes| routes.len() == 2);
+    assert_eq!(mesh.counts(HOST, &[], 100), Counts::from([(STABLE.to_owned(), 100)]));
+    assert_eq!((mesh.predictions(STABLE), mesh.predictions(CANDIDATE)), (100, 100));
+}
+
 #[test]
 fn no_request_fails_while_weights_change() {
     let Some(mesh) = mesh() else { return };

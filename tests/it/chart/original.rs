@@ -3,6 +3,7 @@
 use super::release::helm;
 use super::{GROUP, Helm};
 use crate::kubernetes::cluster_case::ClusterCase;
+use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::files;
 use crate::support::transcript::transcript;
 
@@ -116,6 +117,60 @@ fn a_launch_replaces_objects_of_iter8_that_helm_did_not_install() {
         "{left:?}"
     );
     case.k(["delete", "-g", GROUP]).exits(0);
+}
+
+/// A CronJob of Iter8 that somebody has suspended, and the Secret of its experiment, as after `kubectl apply`.
+fn apply_suspended_original(case: &ClusterCase) {
+    let metadata = |name: &str| {
+        format!("{{name: {name}, annotations: {{iter8.tools/group: {GROUP}, iter8.tools/revision: '2'}}}}")
+    };
+    let pod = "{restartPolicy: Never, containers: [{name: iter8, image: 'iter8:0.13'}]}";
+    let objects = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {}, stringData: {{experiment.yaml: 'spec: [{{run: true}}]'}}}}\n---\n\
+         {{apiVersion: batch/v1, kind: CronJob, metadata: {}, spec: {{schedule: '0 0 1 1 *', suspend: true, \
+         jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}}}",
+        metadata(GROUP),
+        metadata(&format!("{GROUP}-2-cronjob")),
+    );
+    case.cluster.apply_in(&case.namespace, &objects);
+}
+
+#[test]
+fn a_suspended_cron_job_of_iter8_survives_a_launch_that_fails() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let values = ["tasks={http}", "http.url=http://web/", "runner=cronjob", "cronjobSchedule=0 0 2 2 *"];
+    let launch = |case: &ClusterCase| {
+        case.k(["launch", "-g", GROUP].into_iter().chain(values.iter().flat_map(|pair| ["--set", pair])))
+    };
+    let secret = format!("/secrets/{GROUP}");
+    // The launch fails when it marks the CronJob, when it deletes the other objects, when it creates its own, and at the last one.
+    let failures =
+        [("PATCH", "-2-cronjob"), ("DELETE", secret.as_str()), ("POST", "/secrets"), ("PATCH", "-3-cronjob")];
+    for (failing, path) in failures {
+        apply_suspended_original(&case);
+        let earlier = format!("{GROUP}-2-cronjob");
+        let spec = case.get("cronjobs", &earlier)["spec"].clone();
+        let path = path.to_owned();
+        let proxy = ApiServerProxy::start(case.cluster, move |method, found| {
+            let found_path = found.split('?').next().unwrap_or_default();
+            if method == failing && found_path.ends_with(path.as_str()) && !found.contains("dryRun") {
+                let status = r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Invalid", "code": 422}"#;
+                return Action::Respond(422, vec![], status.to_owned());
+            }
+            Action::Forward
+        });
+        launch(&case.as_user(case.proxied(&proxy))).snapshot(4);
+        assert_eq!(case.get("cronjobs", &earlier)["spec"], spec, "{failing}");
+        launch(&case).expect(0, &["the CronJob stays suspended, because that of revision 2 is"]);
+        let left = objects(&case, &case.namespace);
+        let cron_jobs: Vec<&String> = left.iter().filter(|name| name.starts_with("cronjob.")).collect();
+        assert!(matches!(&cron_jobs[..], [one] if !one.ends_with(&earlier)), "{left:?}");
+        let name = cron_jobs[0].rsplit('/').next().unwrap();
+        assert_eq!(case.get("cronjobs", name)["spec"]["suspend"], true);
+        case.k(["delete", "-g", GROUP]).exits(0);
+        assert_eq!(objects(&case, &case.namespace), [""; 0]);
+    }
 }
 
 #[test]

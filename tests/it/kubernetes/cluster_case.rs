@@ -38,6 +38,11 @@ impl ClusterCase {
         Self { cluster, namespace, cli: CliCase::new(), kubeconfig: cluster.kubeconfig() }
     }
 
+    /// The same as another user, who has this kubeconfig.
+    pub fn as_user(&self, kubeconfig: PathBuf) -> Self {
+        Self { cluster: self.cluster, namespace: self.namespace.clone(), cli: CliCase::new(), kubeconfig }
+    }
+
     /// The same namespace, accessed with this kubeconfig.
     pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
         Self { kubeconfig, ..self }
@@ -45,13 +50,18 @@ impl ClusterCase {
 
     /// The same namespace, accessed through this proxy.
     pub fn through(self, proxy: &ApiServerProxy) -> Self {
+        let kubeconfig = self.proxied(proxy);
+        self.with_kubeconfig(kubeconfig)
+    }
+
+    /// A kubeconfig of this proxy.
+    pub fn proxied(&self, proxy: &ApiServerProxy) -> PathBuf {
         let text = format!(
             "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
              contexts: [{{name: x, context: {{cluster: c}}}}]\n",
             proxy.url()
         );
-        let path = self.cli.write("proxy.kubeconfig", &text);
-        self.with_kubeconfig(path)
+        self.cli.write("proxy.kubeconfig", &text)
     }
 
     /// The command, with the kubeconfig in its environment.

@@ -161,6 +161,103 @@ fn missing_permissions_are_reported_together() {
     assert_eq!(case.objects("shop"), [""; 0]);
 }
 
+/// Kinds of objects that a launch deletes, in the group's namespace or, `elsewhere`, in that of the objects it waits for.
+const DELETED: [(&str, &str, bool); 6] = [
+    ("", "secrets", false),
+    ("", "serviceaccounts", false),
+    ("rbac.authorization.k8s.io", "roles", false),
+    ("rbac.authorization.k8s.io", "rolebindings", false),
+    ("rbac.authorization.k8s.io", "roles", true),
+    ("rbac.authorization.k8s.io", "rolebindings", true),
+];
+
+/// A service account that may do what a launch and a deletion need, except to delete these objects.
+fn user_who_cannot_delete(
+    case: &ClusterCase,
+    elsewhere: &str,
+    name: &str,
+    lacks: &[(&str, &str, bool)],
+) -> ClusterCase {
+    let role = |namespace: &str, rules: String| {
+        format!(
+            "---\n{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: {namespace}}}, \
+             rules: [{rules}]}}\n---\n\
+             {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {name}, namespace: {namespace}}}, \
+             subjects: [{{kind: ServiceAccount, name: {name}, namespace: {}}}], \
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}}}\n",
+            case.namespace
+        )
+    };
+    let rule = |(group, resource, verbs): (&str, &str, &str)| {
+        format!("{{apiGroups: ['{group}'], resources: [{resource}], verbs: [{verbs}]}}")
+    };
+    let deleted = |is_elsewhere: bool| {
+        let kinds = DELETED.iter().filter(|kind| kind.2 == is_elsewhere && !lacks.contains(kind));
+        kinds.map(|(group, resource, _)| rule((group, resource, "delete"))).collect::<Vec<_>>()
+    };
+    let others = [
+        ("", "secrets", "get, list, create, patch, update"),
+        ("", "serviceaccounts", "get, list"),
+        ("batch", "jobs, cronjobs", "get, list, create, patch, delete"),
+        ("rbac.authorization.k8s.io", "roles, rolebindings", "list"),
+    ];
+    let here = others.map(rule).into_iter().chain(deleted(false)).collect::<Vec<_>>().join(", ");
+    let account = format!(
+        "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {}}}}}\n",
+        case.namespace
+    );
+    let all = [account, role(&case.namespace, here), role(elsewhere, deleted(true).join(", "))].concat();
+    let output = case.cluster.kubectl_with_input(&["apply", "-f", "-"], &all);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let kubeconfig = case.cluster.kubeconfig_with_token(&case.cluster.token(&case.namespace, name), &case.namespace);
+    case.as_user(kubeconfig)
+}
+
+#[test]
+fn what_a_launch_or_a_deletion_may_not_delete_is_reported_before_anything_changes() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let elsewhere = case.cluster.namespace();
+    let namespace = format!("ready.namespace={elsewhere}");
+    let earlier = ["tasks={ready,http}", "ready.service=web", &namespace, "http.url=http://web/", "parallelism=2"];
+    let later = ["tasks={http}", "http.url=http://web/", "serviceAccountName=default"];
+    let launch = |case: &ClusterCase, values: &[&str]| {
+        let values = ["runner=none"].into_iter().chain(values.iter().copied());
+        case.k(["launch", "-g", "shop"].into_iter().chain(values.flat_map(|pair| ["--set", pair])))
+    };
+    launch(&case, &earlier).exits(0);
+    let state = || {
+        let roles = case.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &elsewhere, "-o", "name"]);
+        let ours: Vec<&str> = roles.lines().filter(|name| name.contains("/shop-ready.")).collect();
+        let secret = case.get("secrets", "shop");
+        (case.objects("shop"), ours.join(" "), secret["metadata"]["resourceVersion"].clone())
+    };
+    let before = state();
+    assert_eq!(before.1.split(' ').count(), 2, "{before:?}");
+    let everything = user_who_cannot_delete(&case, &elsewhere, "none", &DELETED);
+    launch(&everything, &later).snapshot(4);
+    assert_eq!(state(), before);
+    everything.k(["delete", "-g", "shop"]).snapshot(4);
+    assert_eq!(state(), before);
+    for (index, lacking) in DELETED.iter().enumerate() {
+        let user = user_who_cannot_delete(&case, &elsewhere, &format!("lacks-{index}"), &[*lacking]);
+        let output = launch(&user, &later);
+        output.expect(4, &["this user may not delete ", lacking.1]);
+        assert_eq!(output.stderr.matches("this user may not").count(), 1, "{output:#?}");
+        assert_eq!(state(), before, "{lacking:?}");
+        // Roles in the group's namespace are deleted with its Secret, which owns them.
+        if lacking.0.is_empty() || lacking.2 {
+            user.k(["delete", "-g", "shop"]).expect(4, &["this user may not delete ", lacking.1]);
+            assert_eq!(state(), before, "{lacking:?}");
+        }
+    }
+    let user = user_who_cannot_delete(&case, &elsewhere, "all", &[]);
+    launch(&user, &later).exits(0);
+    assert_eq!(case.objects("shop"), ["secret/shop"]);
+    assert_eq!(state().1, "");
+    user.k(["delete", "-g", "shop"]).exits(0);
+}
+
 #[test]
 fn shared_loads_are_refused_by_old_clusters() {
     let Some(case) = ClusterCase::without_node() else { return };

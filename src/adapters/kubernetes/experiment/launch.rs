@@ -10,18 +10,20 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
+use super::deletion_plan::GroupDeletion;
 use super::iter8_v013::Original;
 use super::ownership::{check_not_deleted, check_ours, check_overwrite};
 use super::provenance::revision;
-use super::remove::{GroupDeletion, delete_group, prune, remove_runs};
-use super::requirements::{check_launch, check_version};
+use super::remove::{plan_deletion, plan_prune, remove_runs};
+use super::requirements::{check_launch, check_version, to_delete};
 use super::secret_data;
 use super::secret_store::SecretStore;
+use super::suspension::{keep_suspended, label, newest_cron_job, to_keep_suspended};
 use crate::adapters::kubernetes::client::{
-    Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, delete, find, kind_of, list_labelled, with_retry,
+    Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, delete, find, kind_of, with_retry,
 };
 use crate::manifests::Launch;
-use crate::manifests::names::{GROUP, Group};
+use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{DocumentStore, StoreError};
@@ -49,8 +51,9 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     let location = format!("group {} in namespace {}", group.name, group.namespace);
     let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
     for _ in 0..MAX_ATTEMPTS {
-        let Validated { existing, revision: next, mut objects, suspended } =
+        let Validated { existing, revision: next, mut objects, suspended, elsewhere, is_first } =
             validated(connection, group, new).await.map_err(failed)?;
+        let failed = |source| failed(if is_first { source } else { replaced_in_part(source, suspended.as_ref()) });
         let existing = match existing {
             Some(existing) => existing,
             None => match create(client, &objects.secret).await.map_err(failed)? {
@@ -70,10 +73,9 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         let store = SecretStore::new(connection, group.clone(), Some(next));
         let key = store.open().await?.key;
         store.save(&new.planned(next, &key)).await?;
-        let before = secret_data::values(&existing).and_then(Result::ok);
-        let elsewhere = before.map(|values| new.namespaces(&values)).unwrap_or_default();
         // A suspended CronJob remains until the new one exists: a launch after a failed one sees that it is suspended.
-        prune(client, group, &objects, suspended.as_ref(), &elsewhere).await.map_err(failed)?;
+        let earlier = plan_prune(client, group, &objects, suspended.as_ref(), &elsewhere).await.map_err(failed)?;
+        earlier.run().await.map_err(failed)?;
         objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
         // Fails if a later launch has replaced this one, before overwriting its objects.
         store.open().await?;
@@ -94,6 +96,14 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("retry when they have finished")))
 }
 
+/// Adds the state of the group to the error of a launch that may have deleted objects of the earlier one.
+fn replaced_in_part(error: ClusterError, suspended: Option<&CronJob>) -> ClusterError {
+    let kept = suspended.map(|cron_job| format!("; cronjob/{} is kept, suspended", cron_job.name_any()));
+    let state = format!("the earlier launch is replaced in part{}; launch again", kept.unwrap_or_default());
+    let hint = error.hint.as_ref().map_or_else(|| state.clone(), |hint| format!("{hint}; {state}"));
+    error.with_hint(hint)
+}
+
 /// A launch that the API server has validated.
 struct Validated {
     /// Secret of the group, if it exists and can be overwritten.
@@ -102,15 +112,19 @@ struct Validated {
     objects: Launch,
     /// CronJob of an earlier launch that is suspended, as the new one is.
     suspended: Option<CronJob>,
+    /// Other namespaces in which the earlier launch has Roles.
+    elsewhere: BTreeSet<String>,
+    /// True if there is no earlier launch.
+    is_first: bool,
 }
 
-/// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 v0.13 launched it.
+/// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 v0.13 launched it, except a suspended CronJob.
 async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<Validated, ClusterError> {
     let client = &connection.client;
     let existing = find::<Secret>(client, &group.namespace, &group.secret()).await;
     if existing.as_ref().is_err_and(|error| error.kind == ClusterErrorKind::Forbidden) {
         // Reports all missing permissions instead of this one.
-        check_launch(client, group, &new.objects(1)?, true).await?;
+        check_launch(client, group, &new.objects(1)?, true, BTreeSet::new()).await?;
     }
     let existing = existing?;
     if let Some(secret) = &existing {
@@ -118,24 +132,53 @@ async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -
         check_not_deleted(secret)?;
     }
     let original = launched_by_iter8(client, group, existing.as_ref()).await?;
-    let before = existing.as_ref().and_then(|secret| revision(&secret.metadata));
-    let before = before.or(original.as_ref().map(|original| original.revision));
-    let revision = before.unwrap_or(0).saturating_add(1);
+    let of_original = original.as_ref().map(|original| original.revision);
+    let newest = newest_cron_job(client, group, of_original).await?;
+    let of_secret = existing.as_ref().and_then(|secret| revision(&secret.metadata));
+    let of_newest = newest.as_ref().map(|newest| newest.revision);
+    let revision = of_secret.max(of_original).max(of_newest).unwrap_or(0).saturating_add(1);
     let mut objects = new.objects(revision)?;
-    check_launch(client, group, &objects, existing.is_none()).await?;
-    check_version(client, &objects).await?;
-    check_overwrite(client, group, &objects).await?;
-    let suspended = match before {
-        Some(before) => keep_suspended(client, group, before, &mut objects).await?,
+    let values = existing.as_ref().and_then(secret_data::values).and_then(Result::ok);
+    let elsewhere = values.map(|values| new.namespaces(&values)).unwrap_or_default();
+    let is_first = existing.is_none() && newest.is_none();
+    let suspended = to_keep_suspended(newest, &objects);
+    let mut deletions = plan_prune(client, group, &objects, None, &elsewhere).await?.permissions(!is_first);
+    let replaced = match &original {
+        Some(_) => {
+            let kept = suspended.as_ref().map(|suspended| &suspended.cron_job);
+            let none = BTreeSet::new();
+            Some(plan_deletion(client, group, existing.as_ref(), original.as_ref(), kept, &none).await?)
+        }
         None => None,
     };
+    if let Some(plan) = &replaced {
+        deletions.extend(to_delete(group, original.as_ref()));
+        deletions.extend(plan.permissions(true));
+    }
+    check_launch(client, group, &objects, is_first, deletions).await?;
+    check_version(client, &objects).await?;
+    check_overwrite(client, group, &objects).await?;
+    if let Some(suspended) = &suspended {
+        keep_suspended(suspended, &mut objects);
+    }
+    let suspended = suspended.map(|suspended| suspended.cron_job);
     check_account(client, &objects).await?;
     apply_all(client, &objects, Effect::DryRun).await?;
-    if original.is_none() {
-        return Ok(Validated { existing, revision, objects, suspended });
+    let Some(plan) = replaced else {
+        return Ok(Validated { existing, revision, objects, suspended, elsewhere, is_first });
+    };
+    if let Some(cron_job) = &suspended {
+        label(client, group, cron_job).await?;
     }
-    replace_original(connection, group).await?;
-    Ok(Validated { existing: None, revision, objects, suspended: None })
+    let end = plan.run().await.and_then(|end| match end {
+        GroupDeletion::Pending(objects) => {
+            let message = format!("the earlier launch is not deleted yet: {}", objects.join("; "));
+            Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint("retry when they are gone"))
+        }
+        GroupDeletion::Absent | GroupDeletion::Done => Ok(()),
+    });
+    end.map_err(|error| replaced_in_part(error, suspended.as_ref()))?;
+    Ok(Validated { existing: None, revision, objects, suspended, elsewhere: BTreeSet::new(), is_first })
 }
 
 /// Returns what Iter8 v0.13 launched in this group, by Helm or from its manifests. Its objects lack the group label, so they
@@ -149,48 +192,6 @@ async fn launched_by_iter8(
         Some(secret) => Original::find(client, group, Some(secret)).await,
         None => Ok(None),
     }
-}
-
-/// Deletes what Iter8 v0.13 launched in this group.
-async fn replace_original(connection: &Connection, group: &Group) -> Result<(), ClusterError> {
-    match delete_group(connection, group, &|_| BTreeSet::new()).await? {
-        GroupDeletion::Pending(objects) => {
-            let message = format!("the earlier launch is not deleted yet: {}", objects.join("; "));
-            Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint("retry when they are gone"))
-        }
-        GroupDeletion::Absent | GroupDeletion::Done => Ok(()),
-    }
-}
-
-/// Suspends the CronJob if the newest one is suspended and the values do not say otherwise: whoever suspended it did not expect it to
-/// start. Returns that one.
-async fn keep_suspended(
-    client: &Client,
-    group: &Group,
-    before: i64,
-    objects: &mut Launch,
-) -> Result<Option<CronJob>, ClusterError> {
-    let new = objects.cron_job.as_mut().and_then(|cron_job| cron_job.spec.as_mut());
-    let Some(new) = new.filter(|new| new.suspend.is_none()) else { return Ok(None) };
-    let Some((of_revision, newest)) = newest_cron_job(client, group, before).await? else { return Ok(None) };
-    if newest.spec.as_ref().and_then(|spec| spec.suspend) != Some(true) {
-        return Ok(None);
-    }
-    tracing::warn!(
-        "the CronJob stays suspended, because that of revision {of_revision} is; set `suspend=false` to resume it"
-    );
-    new.suspend = Some(true);
-    Ok(Some(newest))
-}
-
-/// Returns the newest CronJob of the group, with its revision. Launches that failed, or of another runner, have none.
-async fn newest_cron_job(client: &Client, group: &Group, before: i64) -> Result<Option<(i64, CronJob)>, ClusterError> {
-    let labels = format!("{GROUP}={}", group.name);
-    let mut all: Vec<CronJob> = list_labelled(client, Some(&group.namespace), &labels).await?;
-    // Those of Iter8 v0.13 have no label.
-    all.extend(find(client, &group.namespace, &group.cron_job(before)).await?);
-    let with_revision = |cron_job: CronJob| (revision(&cron_job.metadata).unwrap_or(before), cron_job);
-    Ok(all.into_iter().map(with_revision).max_by_key(|(revision, _)| *revision))
 }
 
 /// Creates the group's Secret with only its labels. Returns `None` if it was created concurrently.

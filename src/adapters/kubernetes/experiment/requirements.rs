@@ -42,12 +42,14 @@ fn to_apply<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTr
     wanted
 }
 
-/// Rejects a launch if this user lacks permissions, listing all missing ones. `is_first` if the group has no Secret yet.
+/// Rejects a launch if this user lacks permissions, listing all missing ones. `is_first` if the group has no Secret yet; `to_delete` are
+/// the permissions to delete objects of earlier launches.
 pub(crate) async fn check_launch(
     client: &Client,
     group: &Group,
     launch: &Launch,
     is_first: bool,
+    to_delete: BTreeSet<Access>,
 ) -> Result<(), ClusterError> {
     let namespace = &group.namespace;
     let mut wanted = to_apply(std::iter::once(&launch.secret).chain(&launch.shards));
@@ -66,6 +68,7 @@ pub(crate) async fn check_launch(
     wanted.extend(launch.cron_job.iter().flat_map(|_| on_kind::<CronJob>(namespace, run)));
     wanted.extend(to_list(namespace));
     wanted.extend(to_grant(client, launch).await);
+    wanted.extend(to_delete);
     check(client, wanted).await
 }
 
@@ -93,12 +96,23 @@ async fn to_grant(client: &Client, launch: &Launch) -> BTreeSet<Access> {
     wanted
 }
 
-/// Rejects a deletion if this user lacks permissions, listing all missing ones.
+/// Rejects a deletion if this user lacks permissions, listing all missing ones. `planned` are those to delete what was found.
 pub(crate) async fn check_delete(
     client: &Client,
     group: &Group,
     original: Option<&Original>,
+    planned: BTreeSet<Access>,
 ) -> Result<(), ClusterError> {
+    let mut wanted = to_delete(group, original);
+    wanted.extend(planned);
+    check(client, wanted).await.map_err(|error| {
+        let message = format!("cannot delete group {}: {}", group.name, error.message);
+        ClusterError { message, ..error }
+    })
+}
+
+/// Permissions to delete a group.
+pub(crate) fn to_delete(group: &Group, original: Option<&Original>) -> BTreeSet<Access> {
     let namespace = &group.namespace;
     let mut wanted: BTreeSet<Access> = to_list(namespace).collect();
     wanted.extend(on_object::<Secret>(namespace, &group.secret(), &["get", "delete"]));
@@ -113,10 +127,7 @@ pub(crate) async fn check_delete(
         }
         wanted.extend(original.releases.iter().flat_map(|name| on_object::<Secret>(namespace, name, &["delete"])));
     }
-    check(client, wanted).await.map_err(|error| {
-        let message = format!("cannot delete group {}: {}", group.name, error.message);
-        ClusterError { message, ..error }
-    })
+    wanted
 }
 
 async fn check(client: &Client, wanted: BTreeSet<Access>) -> Result<(), ClusterError> {

@@ -44,6 +44,8 @@ pub(crate) enum Assertion {
     /// The conditions were judged.
     Judged {
         judgements: Judgements,
+        /// True if results are replayed from a recording.
+        is_replayed: bool,
         /// Reason why the wait ended.
         warning: Option<String>,
     },
@@ -108,7 +110,8 @@ pub(crate) async fn assert(
                 if hold || is_lost || is_last {
                     let limit = Some(timeout).filter(|_| waits && !is_lost);
                     let warning = if hold { None } else { explanation(source, over.as_deref(), limit).await };
-                    return Ok(Assertion::Judged { judgements, warning });
+                    let is_replayed = experiment.result.as_ref().is_some_and(|result| result.replayed);
+                    return Ok(Assertion::Judged { judgements, is_replayed, warning });
                 }
             }
             // Not written yet.

@@ -154,6 +154,9 @@ impl From<RecordingError> for AppError {
                 ErrorKind::BadInput,
                 Some("create one with `iter8 run --record DIR`; each loop of --reuseResult has its own"),
             ),
+            RecordingError::Differs { .. } => {
+                (ErrorKind::BadInput, Some("replay with the recorded settings, or record again into another directory"))
+            }
             RecordingError::Damaged { .. } => (ErrorKind::BadInput, Some("record again into another directory")),
             RecordingError::Unavailable { .. } => (ErrorKind::OutsideWorld, None),
         };

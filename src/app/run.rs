@@ -49,7 +49,7 @@ pub(crate) async fn run(
     env: &Env<'_>,
     abort: &CancellationToken,
 ) -> RunOutcome {
-    if let Err(error) = env.recording.map_or(Ok(()), |recording| recording.start()) {
+    if let Err(error) = env.recording.map_or(Ok(()), |recording| recording.start(&prepared.recorded_tasks())) {
         return RunOutcome { end: Err(error.into()), experiment: None };
     }
     let finished = tokio::select! {

@@ -60,8 +60,11 @@ pub(crate) async fn decide(
 ) -> Result<Exit, AppError> {
     let assertion = assert(&args.condition, args.timeout, source).await.map_err(unreadable)?;
     match &assertion {
-        Assertion::Judged { judgements, warning } => {
+        Assertion::Judged { judgements, is_replayed, warning } => {
             print(judgements)?;
+            if *is_replayed {
+                tracing::warn!("these results were replayed from a recording");
+            }
             if let Some(warning) = warning {
                 tracing::warn!("{warning}");
             }

@@ -88,6 +88,9 @@ pub struct ExperimentResult {
     /// True if a signal ended the run before its tasks finished; measurements until then are kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// True if a loop was replayed from a recording, and not measured.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
     /// Version of the program that wrote the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iter8_version: Option<String>,

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::document::secrets;
+use super::document::{redacted, secrets};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::path::FieldPath;
-use crate::ports::Files;
+use crate::ports::{Files, RecordedTask};
 use crate::redact::{self, RequestSecrets};
 use crate::slo::condition;
-use crate::tasks::{Task, registry};
+use crate::tasks::{Recorded, Task, registry};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
 
@@ -31,6 +31,16 @@ impl Prepared {
     pub(crate) fn new(experiment: Experiment, tasks: Vec<Box<dyn Task>>, files: &dyn Files) -> Self {
         let secrets = secrets(&experiment.spec, &tasks, files);
         Self { experiment, tasks, secrets, is_saved_redacted: false }
+    }
+
+    /// Returns the tasks that are recorded by their outcome, without secrets.
+    pub(crate) fn recorded_tasks(&self) -> Vec<RecordedTask> {
+        let spec = redacted(&self.experiment.spec, &self.secrets);
+        let all = spec.into_iter().zip(&self.tasks).enumerate();
+        let recorded = all.filter(|(_, (_, task))| task.facts().recorded == Recorded::Outcome);
+        recorded
+            .map(|(index, (spec, _))| RecordedTask { number: index + 1, spec: TaskSpec { condition: None, ..spec } })
+            .collect()
     }
 
     /// Saves the document without the secrets in its spec, for specs made from values. A spec written by the user is saved

@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
     }
 
     /// Starts the next loop, and returns its number.
-    pub(super) fn begin_loop(&mut self, policy: ResultPolicy, now: DateTime<Utc>) -> u64 {
+    pub(super) fn begin_loop(&mut self, policy: ResultPolicy, now: DateTime<Utc>, is_replay: bool) -> u64 {
         let tasks = planned_tasks(&self.experiment.spec);
         let completed_loops = if policy == ResultPolicy::Fresh { 0 } else { self.experiment.completed_loops() };
         if policy == ResultPolicy::Fresh {
@@ -128,6 +128,7 @@ impl<'a> Document<'a> {
         result.num_completed_tasks = 0;
         result.failure = false;
         result.interrupted = false;
+        result.replayed |= is_replay;
         result.iter8_version = Some(env!("CARGO_PKG_VERSION").to_owned());
         result.tasks = tasks;
         if let Some(insights) = &mut result.insights {

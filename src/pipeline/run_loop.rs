@@ -20,7 +20,8 @@ pub(super) async fn run_loop(
     policy: ResultPolicy,
     env: &Env<'_>,
 ) -> Result<RunEnd, PipelineError> {
-    let loop_number = document.begin_loop(policy, env.clock.now());
+    let is_replay = env.recording.is_some_and(|recording| recording.is_replay());
+    let loop_number = document.begin_loop(policy, env.clock.now(), is_replay);
     env.observer.observe(Event::RunStarted { loop_number, tasks: tasks.len() });
     document.save().await?;
     let mut run = LoopRun { document, env, measured: BTreeSet::new() };

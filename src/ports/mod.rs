@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use env::Env;
 pub use events::{Event, LoadProgress, Observer};
 pub use files::Files;
-pub use recording::{Recording, RecordingError};
+pub use recording::{RecordedTask, Recording, RecordingError};
 pub use shell::{ScriptEnd, Shell};
 pub use store::{DocumentStore, StoreError};
 pub use web::{Web, WebError, WebErrorKind, WebRequest, WebResponse};

@@ -85,6 +85,9 @@ fn summary(out: &mut String, summary: &Summary) {
     if summary.interrupted {
         line("Interrupted", "true");
     }
+    if summary.replayed {
+        line("Replayed", "from a recording, not measured by this run");
+    }
     line("Outcome", &outcome(summary));
     if let Some(start) = summary.start_time {
         line("Started", &start.format("%Y-%m-%d %H:%M:%S UTC").to_string());

@@ -73,6 +73,9 @@ pub struct Summary {
     pub failure: bool,
     /// True if a signal ended the run early.
     pub interrupted: bool,
+    /// True if a loop was replayed from a recording, and not measured.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
     /// Tasks in the spec.
     pub tasks: usize,
     /// Tasks that are done or skipped.

@@ -16,9 +16,9 @@ use crate::support::prometheus::Prometheus;
 use crate::support::runtime::block_on;
 use crate::support::transcript::transcript;
 
-/// The document without the durations of its tasks; everything else must be the same.
+/// The document without the durations of its tasks, and without the mark of a replay; everything else must be the same.
 fn lasting(cli: &CliCase) -> String {
-    let text = cli.read("experiment.yaml");
+    let text = cli.read("experiment.yaml").replace("  replayed: true\n", "");
     let tasks = text.find("  tasks:\n").unwrap()..text.find("  insights:\n").unwrap_or(text.len());
     let is_duration = |line: &&str| line.trim_start().starts_with("duration: ");
     let without: String =
@@ -95,6 +95,7 @@ fn a_replay_needs_no_services() {
     cli.write("experiment.yaml", "");
     run(&["--replay", "rec"]).expect(0, &["not run: using the recorded outcome", "responded with status 404"]);
     assert_eq!(lasting(&cli), recorded);
+    assert_eq!(cli.document()["result"]["replayed"], true);
     assert_eq!(cli.read("log"), "ran\n", "a script ran in the replay");
     assert_eq!(hook.connections(), 1, "the replay reached the webhook");
 
@@ -102,6 +103,78 @@ fn a_replay_needs_no_services() {
     let message = cli.read(&file(&cli, "rec/loop-1", "answer-0001-post-127.0.0.1"));
     assert!(message.contains(r#""url": "http://127.0.0.1:"#) && message.contains("/[hidden]"), "{message}");
     assert!(cli.read("rec/loop-1/task-1-http.json").starts_with("{\n  \"done\": {"));
+}
+
+#[test]
+fn a_load_is_replayed_only_with_the_recorded_settings() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    let service = MisbehavingServer::responds(200, "fine");
+    let url = format!("http.url={}", service.url());
+    let recorded = ["tasks={http,assess,run}", &url, "http.numRequests=20,http.qps=500,run=true"];
+    let slo = |limit: &str| format!("assess.SLOs.upper.http/error-count={limit}");
+    let run = |flag: &str, more: &[&str]| set(&cli, &[flag, "rec"], &[&recorded[..], more].concat());
+    run("--record", &[&slo("0")]).exits(0);
+    let before = cli.read("experiment.yaml");
+    let connections = service.connections();
+    for (setting, path) in [
+        ("http.url=http://127.0.0.1:1/", "`url` is"),
+        ("http.method=POST", "`method` is `POST`; recorded: not set"),
+        ("http.payloadStr=x", "`payloadStr` is"),
+        ("http.headers.a=b", "`headers` is"),
+        ("http.numRequests=2", "`numRequests` is `2`; recorded: `20`"),
+        ("http.numRequests=null,http.duration=5s", "`duration` is"),
+        ("http.qps=501", "`qps` is"),
+        ("http.qps=null", "`qps` is not set; recorded: `500`"),
+        ("http.connections=1", "`connections` is"),
+        ("http.timeout=1ms", "`timeout` is"),
+        ("http.versionValues[0].url=http://127.0.0.1:1/", "`versionValues` is"),
+        ("run=false", "task 3 (`run`): `run` is `false`; recorded: `true`"),
+        ("tasks={http,assess}", "task 3 (`run`) was recorded, but is not in this experiment"),
+        ("tasks={http,run}", "task 2 (`run`) was not recorded"),
+    ] {
+        let output = run("--replay", &[&slo("0"), setting]);
+        output.expect(2, &["rec/loop-1 was recorded with other settings: ", path]);
+        assert_eq!(cli.read("experiment.yaml"), before, "{setting}");
+    }
+    run("--replay", &[&slo("0"), "http.numRequests=2,http.connections=1,run=false"]).snapshot(2);
+    // The results are judged anew.
+    run("--replay", &[&slo("0"), "assess.SLOs.lower.http/request-count=21"]).exits(0);
+    cli.run(["assert", "-c", "slos"]).snapshot(1);
+    assert_eq!(service.connections(), connections, "the replay reached the service");
+}
+
+#[test]
+fn replayed_results_are_marked() {
+    let cli = CliCase::new();
+    let service = MisbehavingServer::responds(200, "fine");
+    let url = format!("http.url={}", service.url());
+    let values = ["tasks={http,assess}", &url, "http.numRequests=5", "assess.SLOs.upper.http/error-count=0"];
+    let is_marked = || {
+        let asserted = cli.run(["assert", "-c", "slos"]);
+        asserted.exits(0);
+        let text = cli.run(["report"]).stdout.contains("Replayed: from a recording");
+        let html = cli.run(["report", "-o", "html"]).stdout.contains("Replayed");
+        let json: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
+        let all = [
+            text,
+            html,
+            json["summary"]["replayed"] == true,
+            cli.document()["result"]["replayed"] == true,
+            asserted.stderr.contains("these results were replayed from a recording"),
+        ];
+        assert!(all.iter().all(|marked| *marked == text), "{all:?}");
+        text
+    };
+    set(&cli, &["--record", "rec"], &values).exits(0);
+    assert!(!is_marked());
+    set(&cli, &["--replay", "rec"], &values).exits(0);
+    assert!(is_marked());
+    // A loop that is measured does not make the earlier one measured.
+    set(&cli, &["--reuseResult"], &values).exits(0);
+    assert!(is_marked());
+    set(&cli, &[], &values).exits(0);
+    assert!(!is_marked());
 }
 
 /// A provider that responds to a query by its name, to some of them only in the second attempt.
@@ -317,6 +390,10 @@ fn a_replay_needs_a_complete_recording_of_this_program() {
         (
             "rec/loop-1/recording.json",
             r#"{"format": "iter8 recording", "version": 2, "iter8Version": "", "loop": 1, "started": "2026-01-02T03:04:05Z"}"#,
+        ),
+        (
+            "rec/loop-1/recording.json",
+            r#"{"format": "iter8 recording", "version": 1, "iter8Version": "", "loop": 1, "started": "2026-01-02T03:04:05Z"}"#,
         ),
         ("rec/loop-1/clock.txt", "2026-01-02T03:04:05Z\n2026-01-0"),
         ("rec/loop-1/task-1-run.json", "{\"done\": "),

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::RecordingError;
+use crate::ports::{RecordedTask, RecordingError};
 
 /// Name of the manifest.
 pub(super) const MANIFEST: &str = "recording.json";
@@ -36,22 +36,28 @@ pub(super) struct Manifest {
     #[serde(rename = "loop")]
     loop_number: u64,
     /// Start of the recording.
-    pub(super) started: DateTime<Utc>,
+    started: DateTime<Utc>,
+    /// Tasks that are recorded by their outcome.
+    #[serde(default)]
+    tasks: Option<Vec<RecordedTask>>,
 }
 
 impl Manifest {
-    pub(super) fn new(loop_number: u64, started: DateTime<Utc>) -> Self {
+    pub(super) fn new(loop_number: u64, started: DateTime<Utc>, tasks: Vec<RecordedTask>) -> Self {
         let iter8_version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT.to_owned(), version: VERSION, iter8_version, loop_number, started }
+        Self { format: FORMAT.to_owned(), version: VERSION, iter8_version, loop_number, started, tasks: Some(tasks) }
     }
 
-    /// Reads the manifest of a directory.
-    pub(super) fn read(folder: &Path) -> Result<Self, RecordingError> {
+    /// Reads the start of a recording and its tasks.
+    pub(super) fn read(folder: &Path) -> Result<(DateTime<Utc>, Vec<RecordedTask>), RecordingError> {
         let path = folder.join(MANIFEST);
         let manifest: Self = read_json(&path)?;
         let damaged = |reason: String| RecordingError::Damaged { path: path.clone(), reason };
         match (manifest.format.as_str(), manifest.version) {
-            (FORMAT, ..=VERSION) => Ok(manifest),
+            (FORMAT, ..=VERSION) => match manifest.tasks {
+                Some(tasks) => Ok((manifest.started, tasks)),
+                None => Err(damaged("`tasks`, the recorded settings, are missing".to_owned())),
+            },
             (FORMAT, version) => {
                 Err(damaged(format!("unsupported format version {version}; the newest supported one is {VERSION}")))
             }

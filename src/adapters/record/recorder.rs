@@ -13,7 +13,7 @@ use super::exchange::{Callers, Exchange, secrets_of};
 use super::folder::{self, CLOCK, MANIFEST, Manifest};
 use crate::adapters::file_store::{Access, replace};
 use crate::model::contribution::TaskOutcome;
-use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
+use crate::ports::{BoxFuture, Clock, RecordedTask, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
 /// Records one loop. A failed write does not affect the run; [`Recording::finish`] returns the error.
 pub(crate) struct Recorder {
@@ -120,7 +120,7 @@ impl Clock for Recorder {
 }
 
 impl Recording for Recorder {
-    fn start(&self) -> Result<(), RecordingError> {
+    fn start(&self, tasks: &[RecordedTask]) -> Result<(), RecordingError> {
         let unwritable = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => RecordingError::Taken { path: self.folder.clone() },
             _ => RecordingError::Unavailable { action: "write", path: self.folder.clone(), source },
@@ -134,12 +134,16 @@ impl Recording for Recorder {
         for (name, content) in std::mem::take(&mut state.pending) {
             self.write(&mut state, &name, &content);
         }
-        self.write_json(&mut state, MANIFEST, &Manifest::new(self.loop_number, self.clock.now()));
+        self.write_json(&mut state, MANIFEST, &Manifest::new(self.loop_number, self.clock.now(), tasks.to_vec()));
         Ok(())
     }
 
     fn finish(&self) -> Result<Vec<String>, RecordingError> {
         self.state.lock().error.take().map_or_else(|| Ok(Vec::new()), Err)
+    }
+
+    fn is_replay(&self) -> bool {
+        false
     }
 
     fn begin(&self, _: usize, _: &str) -> Option<TaskOutcome> {

@@ -9,8 +9,11 @@ use parking_lot::Mutex;
 
 use super::exchange::{Callers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
+use super::settings::differences;
 use crate::model::contribution::{TaskFailure, TaskOutcome};
-use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebErrorKind, WebRequest, WebResponse};
+use crate::ports::{
+    BoxFuture, Clock, RecordedTask, Recording, RecordingError, Web, WebError, WebErrorKind, WebRequest, WebResponse,
+};
 
 /// `Retry-After` of the last recorded response, longer than any timeout.
 const FOREVER: Duration = Duration::MAX;
@@ -18,6 +21,8 @@ const FOREVER: Duration = Duration::MAX;
 /// Replays one loop.
 pub(crate) struct Replay {
     folder: PathBuf,
+    /// Recorded tasks, with their settings.
+    tasks: Vec<RecordedTask>,
     state: Mutex<State>,
 }
 
@@ -37,7 +42,7 @@ impl Replay {
     pub(crate) fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordingError> {
         let folder = folder::of_loop(directory, loop_number);
         let names = folder::names(&folder)?;
-        let started = Manifest::read(&folder)?.started;
+        let (started, tasks) = Manifest::read(&folder)?;
         let mut files: Vec<_> = names.iter().filter_map(|name| Some((folder::response_number(name)?, name))).collect();
         files.sort();
         let mut responses: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
@@ -52,7 +57,7 @@ impl Replay {
         let readings = read_clock(&folder.join(CLOCK))?;
         let state =
             Mutex::new(State { responses, callers: Callers::default(), readings, now: started, missing: Vec::new() });
-        Ok(Self { folder, state })
+        Ok(Self { folder, tasks, state })
     }
 
     fn response(&self, key: &Key) -> Result<WebResponse, (WebErrorKind, String)> {
@@ -126,8 +131,15 @@ impl Clock for Replay {
 }
 
 impl Recording for Replay {
-    fn start(&self) -> Result<(), RecordingError> {
-        Ok(())
+    fn start(&self, tasks: &[RecordedTask]) -> Result<(), RecordingError> {
+        match differences(&self.tasks, tasks) {
+            None => Ok(()),
+            Some(differences) => Err(RecordingError::Differs { path: self.folder.clone(), differences }),
+        }
+    }
+
+    fn is_replay(&self) -> bool {
+        true
     }
 
     fn finish(&self) -> Result<Vec<String>, RecordingError> {

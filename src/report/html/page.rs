@@ -264,6 +264,9 @@ fn facts(view: &ReportView) -> Vec<[String; 2]> {
         fact("Versions", view.versions.len().to_string());
     }
     fact("Loops", summary.loops_text());
+    if summary.replayed {
+        fact("Replayed", "from a recording".to_owned());
+    }
     if let Some(revision) = summary.revision {
         fact("Revision", revision.to_string());
     }

@@ -31,6 +31,7 @@ impl ReportView {
             completed: judge(experiment, AssertCondition::Completed).holds,
             failure: result.failure,
             interrupted: result.interrupted,
+            replayed: result.replayed,
             tasks: experiment.spec.len(),
             completed_tasks: result.num_completed_tasks,
             loops: result.num_loops,

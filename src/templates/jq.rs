@@ -99,7 +99,7 @@ impl Filter {
         })?;
         let library = library::defs().map(shortened);
         let main = Def { name: MAIN, args: Vec::new(), body: term };
-        let defs = library.chain([main]).map(|def| Def { body: rewrite::guarded(def.body), ..def });
+        let defs = library.chain([main]).map(rewrite::guarded);
         let arena = Arena::default();
         let modules = Loader::new(defs).load(&arena, File { code: MAIN, path: () });
         let modules = modules.map_err(|_| "cannot be parsed".to_owned())?;

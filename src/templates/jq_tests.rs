@@ -62,6 +62,60 @@ fn a_filter_is_satisfied_by_one_output_that_is_neither_false_nor_null() {
 }
 
 #[test]
+fn definitions_of_a_filter_shadow_the_library_within_their_scope() {
+    for filter in [
+        // Parameters are filters, which a function may run on other inputs, several times or never.
+        "def contains(f): [f]; contains(1, 2) == [1, 2]",
+        "def contains(f): 5; contains(empty) == 5",
+        "def indices(f): [.[] | f]; [1, 2] | indices(. * 2) == [2, 4]",
+        "def has(f): f; has({}) == {}",
+        "def sort_by(f): [f]; sort_by({}, 1) == [{}, 1]",
+        "def bsearch(f): [f, f]; bsearch(1, 2) == [1, 2, 1, 2]",
+        "def sort: \"mine\"; {} | sort == \"mine\"",
+        "def tojson: 7; tojson == 7",
+        "def reverse: .; {} | reverse == {}",
+        // Other numbers of arguments are other functions.
+        "def contains(f; g): [f, g]; contains(1; 2) == [1, 2] and (\"ab\" | contains(\"a\"))",
+        "def sort(f): 7; sort(1) == 7 and ([2, 1] | sort == [1, 2])",
+        // Scopes: the rest of the enclosing filter, the body itself, and the definitions after it.
+        "[(def contains(f): 7; contains(\"a\")), (\"b\" | contains(\"a\"))] == [7, false]",
+        "def f: (def indices(x): 7; indices(1)); f == 7 and (\"aba\" | indices(\"a\") == [0, 2])",
+        "def indices(f): if . == 0 then 7 else . - 1 | indices(f) end; 2 | indices(empty) == 7",
+        "def sort: 7; def other: sort; other == 7",
+        "def other: [2, 1] | sort; def sort: 7; other == [1, 2]",
+        "def f: def sort: 7; sort; f == 7 and ([2, 1] | sort == [1, 2])",
+        "def contains(f): 1; def contains(f): 2; contains(3) == 2",
+        // Parameters shadow too.
+        "def f(sort): [sort, sort]; f(1, 2) == [1, 2, 1, 2]",
+        "def f(g): def h: g; h; f(7) == 7",
+        "def f($sort): [2, 1] | sort; f(7) == 7",
+        "[def f($a; $b): [a, $a, b]; f(1, 2; 3, 4)] | . == ([1, 2] | map(. as $a | [1, 2, $a, 3, 4] | ., .))",
+        "[def f($a): def a: 7; [a, $a]; f(1, 2)] == [[7, 1], [7, 2]]",
+        "def f($n): if n == 0 then 7 else f($n - 1) end; f(100) == 7",
+        // The library keeps its own functions.
+        "def sort_by(f): 7; [{a: 2}, {a: 1}] | group_by(.a) | length == 2",
+        "def contains(f): 7; \"abc\" | inside(\"abcd\")",
+    ] {
+        assert_eq!(run(filter, "null"), Verdict::Satisfied, "{filter}");
+    }
+}
+
+#[test]
+fn definitions_of_a_filter_do_not_escape_the_bounds() {
+    for filter in [
+        "def contains(f): f; contains([range(1e9)])",
+        "def sort: sort; sort",
+        "def contains(f): 1; [range(1e9)] | contains(1)",
+        "def f(sort): sort; f([range(1e9)] | sort)",
+        "def tojson: \"x\" | until(false; . + .); tojson",
+    ] {
+        let started = Instant::now();
+        assert!(matches!(run(filter, "null"), Verdict::Failed(_)), "{filter}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{filter}");
+    }
+}
+
+#[test]
 fn a_filter_that_fails_says_why() {
     assert!(matches!(run(".a.b", "{\"a\": 1}"), Verdict::Failed(text) if text.contains("cannot index")));
     assert!(matches!(run(".", "{\"a\": "), Verdict::NotJson(_)));

@@ -10,6 +10,7 @@ use super::bounds::{MAX_DEPTH, MAX_NESTING, MAX_STEPS, MAX_WORK, VALUE};
 use super::pattern::Pattern;
 use super::types::{Struct, Type};
 use super::value::{Element, List, MapId, Str, Value};
+use super::versions::Version;
 
 /// The entries of a map.
 pub type Entries = BTreeMap<Str, Value>;
@@ -94,6 +95,12 @@ impl Context {
         Ok(Value::String(text.into()))
     }
 
+    /// Creates a version, and spends its size.
+    pub(crate) fn version(&self, version: Version) -> Result<Value, String> {
+        self.spend(4 * VALUE)?;
+        Ok(Value::Version(Rc::new(version)))
+    }
+
     /// Creates a list, and spends its size.
     pub fn list(&self, items: Vec<Value>) -> Result<Value, String> {
         self.list_of(Element::Any, items)
@@ -174,7 +181,7 @@ impl Context {
             Value::String(text) => !text.is_empty(),
             Value::List(list) => !list.items.is_empty(),
             Value::Map(map) => !self.entries(*map).is_empty(),
-            Value::Time(_) => true,
+            Value::Time(_) | Value::Version(_) => true,
         }
     }
 

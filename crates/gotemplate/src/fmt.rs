@@ -25,6 +25,7 @@ fn write_value(context: &Context, value: &Value, depth: usize, out: &mut String)
             out.push_str(text);
         }
         Value::Time(time) => out.push_str(&time_text(*time)),
+        Value::Version(version) => out.push_str(&version.to_string()),
         Value::List(list) => {
             out.push('[');
             for (at, item) in list.items.iter().enumerate() {

@@ -40,6 +40,7 @@ impl Writer<'_> {
                 None => out.push_str(&fmt::json_float(*number)),
             },
             Value::String(text) => self.text(text, out)?,
+            Value::Version(version) => self.text(&version.to_string(), out)?,
             Value::Time(time) => {
                 out.push('"');
                 out.push_str(&rfc3339(*time));

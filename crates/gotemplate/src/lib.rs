@@ -31,11 +31,11 @@
 //! # Deliberate differences
 //!
 //! - An action that prints `nil` is an error, except with [`MissingKey::Zero`]. Go prints `<no value>`, and Helm nothing.
-//! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON text or date.
+//! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON or TOML text or date.
 //! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
-//! - No `semver`, `semverCompare`, `urlParse`, `urlJoin`, `camelcase`, `kebabcase`, `snakecase`, `toToml` and `fromToml`.
 //! - A `printf` verb that does not fit its argument is an error if [`Options::has_strict_verbs`] is set.
 //! - `trunc`, `substr`, `abbrev`, `abbrevboth` and `wrapWith` do not split characters; `slice` accepts strings too.
+//! - Versions of `semver` have Go's methods, except those that set parts; times of `fromToml` have to be in UTC.
 //! - Times have Go's methods without arguments and `Format`; `Month` and `Weekday` are strings.
 
 mod block_check;
@@ -55,8 +55,11 @@ mod printf;
 mod program;
 mod strconv;
 mod times;
+mod toml;
 mod types;
+mod urls;
 mod value;
+mod versions;
 mod yaml;
 
 use std::rc::Rc;
@@ -70,6 +73,7 @@ use self::program::Program;
 pub use self::program::{Function, MissingKey, Numbers, Options};
 pub use self::types::{Struct, Type};
 pub use self::value::Value;
+pub use self::versions::Version;
 
 /// A parsed Go template.
 pub struct GoTemplate(Program);

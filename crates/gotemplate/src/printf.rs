@@ -179,7 +179,7 @@ impl<'p> Printer<'p> {
             (_, Value::Int(number) | Value::Int64(number)) => return self.integer(verb, flags, *number, arg),
             (_, Value::Float(number)) => return self.float(verb, flags, *number, arg),
             (_, Value::String(text)) => return self.text(verb, flags, text, arg),
-            ('v' | 's' | 'q' | 'x' | 'X', Value::Time(_)) => {
+            ('v' | 's' | 'q' | 'x' | 'X', Value::Time(_) | Value::Version(_)) => {
                 let text = fmt::to_string(self.context, arg)?;
                 return self.text(verb, flags, &text, arg);
             }

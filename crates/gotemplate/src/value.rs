@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
+use crate::versions::Version;
+
 /// A shared string.
 pub type Str = Rc<str>;
 
@@ -32,6 +34,8 @@ pub enum Value {
     Map(MapId),
     /// An instant.
     Time(DateTime<Utc>),
+    /// A semantic version.
+    Version(Rc<Version>),
 }
 
 /// Element type of a list in Go.
@@ -81,6 +85,7 @@ impl Value {
             },
             Self::Map(_) => "map[string]interface {}",
             Self::Time(_) => "time.Time",
+            Self::Version(_) => "*semver.Version",
         }
     }
 
@@ -91,6 +96,7 @@ impl Value {
             Self::List(_) => "slice",
             Self::Map(_) => "map",
             Self::Time(_) => "struct",
+            Self::Version(_) => "ptr",
             _ => self.type_name(),
         }
     }
@@ -106,6 +112,7 @@ impl Value {
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Time(_) => "a time",
+            Self::Version(_) => "a version",
         }
     }
 }

@@ -91,6 +91,7 @@ impl Writer<'_> {
             Value::Map(_) => self.put("{}"),
             Value::Time(time) => self.text(&json::rfc3339(*time), indent)?,
             Value::String(text) => self.text(text, indent)?,
+            Value::Version(version) => self.text(&version.to_string(), indent)?,
         }
         Ok(())
     }

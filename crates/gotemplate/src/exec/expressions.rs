@@ -10,6 +10,7 @@ use crate::program::{MissingKey, Options, Program};
 use crate::times;
 use crate::types::{Member, Type, undefined_field};
 use crate::value::{MapId, Value};
+use crate::versions;
 
 /// Error for arguments of a value that is not a function.
 const NO_FUNCTION: &str = "cannot pass arguments to a value that is not a function";
@@ -57,7 +58,7 @@ impl Executor<'_> {
         let not_a_function = Err(NO_FUNCTION.to_owned());
         let Some((receiver, method)) = self.receiver(first, dot)? else { return self.at(first.pos(), not_a_function) };
         let is_method = match &receiver {
-            Value::Time(_) => true,
+            Value::Time(_) | Value::Version(_) => true,
             Value::Map(map) => {
                 self.context.structure(*map).is_some_and(|known| known.methods.contains(&method.as_str()))
             }
@@ -69,6 +70,7 @@ impl Executor<'_> {
         let args = self.args(others, dot, piped)?;
         let outcome = match receiver {
             Value::Time(time) => times::call(self.context, time, method, &args),
+            Value::Version(version) => versions::call(self.context, &version, method, &args),
             _ => self.method(method, &args),
         };
         self.at(first.pos(), outcome)
@@ -234,6 +236,7 @@ impl Executor<'_> {
                     self.at(pos, member)?
                 }
                 Value::Time(time) => self.at(pos, times::call(self.context, time, field, &[]))?,
+                Value::Version(version) => self.at(pos, versions::call(self.context, &version, field, &[]))?,
                 Value::Nil => {
                     let before = fields.get(at.saturating_sub(1)).map_or("", SmolStr::as_str);
                     let message = format!("cannot access `.{field}` of `.{before}`, which is missing");

@@ -52,6 +52,7 @@ pub fn same(context: &Context, a: &Value, b: &Value, depth: usize) -> Result<boo
             a == b
         }
         (Value::Time(a), Value::Time(b)) => a == b,
+        (Value::Version(a), Value::Version(b)) => a == b,
         (Value::List(a), Value::List(b)) => {
             if Rc::ptr_eq(a, b) {
                 return Ok(true);

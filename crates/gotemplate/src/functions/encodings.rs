@@ -1,4 +1,4 @@
-//! JSON, YAML, base64, base32 and hashes.
+//! JSON, YAML, TOML, base64, base32 and hashes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Function, Outcome, args, row};
 use crate::context::Context;
 use crate::json::{self, Style};
+use crate::toml;
 use crate::types::Type;
 use crate::value::{Value, as_float};
 use crate::yaml;
@@ -26,6 +27,15 @@ pub const FUNCTIONS: &[Function] = &[
     }),
     row("fromYaml", 1, 1, |context, args| from_yaml(context, args, serde_json::Value::is_object, "a YAML map")),
     row("fromYamlArray", 1, 1, |context, args| from_yaml(context, args, serde_json::Value::is_array, "a YAML list")),
+    row("toToml", 1, 1, |context, args| {
+        let text = toml::write(context, &args[0])?;
+        context.string(text)
+    }),
+    row("fromToml", 1, 1, |context, args| {
+        let text = args::string(args, 0)?;
+        context.spend(text.len() * 32)?;
+        toml::read(context, text)
+    }),
     row("b64enc", 1, 1, |context, args| context.string(STANDARD.encode(args::string(args, 0)?.as_bytes()))),
     row("b64dec", 1, 1, b64dec),
     row("b32enc", 1, 1, |context, args| {

@@ -5,6 +5,7 @@
 
 mod args;
 mod builtins;
+mod cases;
 mod dates;
 mod defaults;
 mod dicts;
@@ -15,6 +16,8 @@ mod paths;
 mod patterns;
 mod strings;
 mod unsupported;
+mod urls;
+mod versions;
 mod wrapping;
 
 use std::collections::BTreeMap;
@@ -55,6 +58,7 @@ pub const SPECIAL: [&str; 4] = ["and", "or", "include", "tpl"];
 static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let tables = [
         builtins::FUNCTIONS,
+        cases::FUNCTIONS,
         dates::FUNCTIONS,
         defaults::FUNCTIONS,
         dicts::FUNCTIONS,
@@ -64,6 +68,8 @@ static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock
         paths::FUNCTIONS,
         patterns::FUNCTIONS,
         strings::FUNCTIONS,
+        urls::FUNCTIONS,
+        versions::FUNCTIONS,
         wrapping::FUNCTIONS,
     ];
     tables.into_iter().flatten().map(|function| (function.name, function)).collect()

@@ -27,10 +27,6 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
         ],
         "templates cannot generate keys or secrets; pass them as values",
     ),
-    (&["semver", "semverCompare"], "templates cannot compare versions"),
-    (&["urlParse", "urlJoin"], "templates cannot take URLs apart; use regexFind or urlquery"),
-    (&["camelcase", "kebabcase", "snakecase"], "use regexReplaceAll, lower or title"),
-    (&["toToml", "fromToml"], "use toYaml or toJson"),
     (&["call"], "values are never functions"),
 ];
 

@@ -55,10 +55,11 @@ pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, App
             return Err(unreadable(reason).with_hint("download it first and use the file"));
         };
         fetch::download(web, name, MAX_VALUES_BYTES, DOWNLOAD_TIMEOUT).await.map_err(|error| {
-            AppError::outside(message(match error.reason {
+            let failed = AppError::outside(message(match error.reason {
                 DownloadFailure::Status(status) => format!("status {status}"),
                 DownloadFailure::Transport(reason) => reason,
-            }))
+            }));
+            error.hint.into_iter().fold(failed, AppError::with_hint)
         })?
     } else {
         // Values are read only once.

@@ -5,8 +5,9 @@ use std::fmt;
 use std::io::ErrorKind;
 
 use super::limits::is_limit;
-use super::tls_problem::{TlsProblem, describe};
+use super::tls_problem::{describe, problem_of};
 use crate::model::load::CLIENT_LIMIT;
+use crate::model::tls_problem::TlsProblem;
 
 /// Kind of a failure. The document counts failures by the names of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,7 +174,7 @@ impl Failure {
         if let Some(described) = tls.and_then(describe) {
             text = described;
         }
-        Self { tls: tls.map(TlsProblem::of), ..Self::new(cause.unwrap_or(otherwise), text) }
+        Self { tls: tls.map(problem_of), ..Self::new(cause.unwrap_or(otherwise), text) }
     }
 }
 

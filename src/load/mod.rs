@@ -35,6 +35,6 @@ mod startup_check;
 mod stats_recorder;
 pub(crate) mod timeline;
 mod timer;
-pub mod tls_problem;
+mod tls_problem;
 mod worker;
 mod worker_stats;

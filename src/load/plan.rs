@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::limits::is_limit;
 use super::outcome::LoadOutcome;
-use super::tls_problem::{HTTP_FIELDS, TlsProblem};
 use crate::load::pacing::Pacer;
+use crate::model::tls_problem::{HTTP_FIELDS, TlsProblem};
 
 /// Plan of one load run.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cause::{Cause, Failure};
-use super::tls_problem::TlsProblem;
 use crate::model::duration::GoDuration;
+use crate::model::tls_problem::TlsProblem;
 
 /// Phase of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::cause::{Cause, Failure};
 use super::plan::{FailureKind, LoadError};
 use super::response::Response;
-use super::tls_problem::TlsProblem;
+use crate::model::tls_problem::TlsProblem;
 
 /// Maximum distinct reasons in the error.
 const REASONS: usize = 8;

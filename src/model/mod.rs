@@ -27,3 +27,4 @@ pub mod shard;
 pub mod slo;
 pub(crate) mod text;
 pub mod tls;
+pub mod tls_problem;

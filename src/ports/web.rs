@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::BoxFuture;
 use crate::model::tls::TlsOptions;
+use crate::model::tls_problem::{TlsFields, TlsProblem};
 
 /// HTTP outside the load path.
 pub trait Web: Send + Sync {
@@ -63,8 +64,9 @@ pub enum WebErrorKind {
     Timeout,
     /// No connection, or it broke before the response was complete. A retry may succeed.
     Transport,
-    /// A retry would fail in the same way: an untrusted certificate, a response that is too large, a rejected redirect, an invalid
-    /// request.
+    /// The TLS handshake failed. A retry would fail in the same way.
+    Tls(TlsProblem),
+    /// A retry would fail in the same way: a response that is too large, a rejected redirect, an invalid request.
     Final,
 }
 
@@ -80,4 +82,14 @@ pub struct WebError {
     pub kind: WebErrorKind,
     /// Description, causes included.
     pub reason: String,
+}
+
+impl WebError {
+    /// Returns the next step, if the TLS handshake failed and these are the request's settings.
+    pub fn tls_hint(&self, fields: TlsFields<'_>) -> Option<String> {
+        match self.kind {
+            WebErrorKind::Tls(problem) => Some(problem.hint(fields)),
+            _ => None,
+        }
+    }
 }

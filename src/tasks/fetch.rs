@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::model::text::is_html;
+use crate::model::tls_problem::WEB_FIELDS;
 use crate::ports::{Files, Web, WebRequest};
 use crate::redact::redact_url;
 
@@ -28,6 +29,8 @@ pub(crate) struct DownloadError {
     /// The URL, without secrets.
     url: String,
     pub(crate) reason: DownloadFailure,
+    /// The next step, if there is one.
+    pub(crate) hint: Option<String>,
 }
 
 /// Reason of a failed download.
@@ -53,11 +56,14 @@ pub(crate) async fn download(
         timeout,
         ..WebRequest::default()
     };
-    let failed = |reason| DownloadError { url: redact_url(url), reason };
-    let response = web.send(request).await.map_err(|error| failed(DownloadFailure::Transport(error.reason)))?;
+    let failed = |reason, hint| DownloadError { url: redact_url(url), reason, hint };
+    let response = web.send(request).await.map_err(|error| {
+        let hint = error.tls_hint(WEB_FIELDS);
+        failed(DownloadFailure::Transport(error.reason), hint)
+    })?;
     match response.status {
         200..300 => Ok(response.body),
-        status => Err(failed(DownloadFailure::Status(status))),
+        status => Err(failed(DownloadFailure::Status(status), None)),
     }
 }
 

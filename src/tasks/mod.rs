@@ -102,6 +102,14 @@ impl TaskError {
         Self::Failed { message: message.into(), hint: None, partial: None }
     }
 
+    /// Sets the next step.
+    pub(crate) fn with_hint(self, next: Option<String>) -> Self {
+        match self {
+            Self::Failed { message, partial, .. } => Self::Failed { message, hint: next, partial },
+            other => other,
+        }
+    }
+
     /// Replaces its texts.
     pub(crate) fn map_text(self, replace: impl Fn(&str) -> String) -> Self {
         match self {

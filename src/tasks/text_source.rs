@@ -71,12 +71,26 @@ impl TextSource {
     }
 
     /// Reads or downloads the text.
-    pub async fn fetch(&self, files: &dyn Files, web: &dyn Web) -> Result<String, String> {
+    pub async fn fetch(&self, files: &dyn Files, web: &dyn Web) -> Result<String, TextError> {
         match self {
             Self::Url(url) => download(url, web).await,
             Self::Builtin(content) => Ok((*content).to_owned()),
-            Self::File(path) => read(path, files),
+            Self::File(path) => Ok(read(path, files)?),
         }
+    }
+}
+
+/// A text that cannot be read or downloaded.
+#[derive(Debug)]
+pub(super) struct TextError {
+    pub(super) message: String,
+    /// The next step, if there is one.
+    pub(super) hint: Option<String>,
+}
+
+impl From<String> for TextError {
+    fn from(message: String) -> Self {
+        Self { message, hint: None }
     }
 }
 
@@ -85,14 +99,17 @@ fn read(path: &str, files: &dyn Files) -> Result<String, String> {
     template(bytes, &format!("`{path}`"))
 }
 
-async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
+async fn download(url: &str, web: &dyn Web) -> Result<String, TextError> {
     let redacted = redact_url(url);
-    let body = fetch::download(web, url, MAX_BYTES, DOWNLOAD).await.map_err(|error| match error.reason {
-        DownloadFailure::Status(status) => format!("cannot download {redacted}: status {status}"),
-        DownloadFailure::Transport(reason) => format!("cannot download {redacted}: {reason}"),
+    let body = fetch::download(web, url, MAX_BYTES, DOWNLOAD).await.map_err(|error| {
+        let reason = match error.reason {
+            DownloadFailure::Status(status) => format!("status {status}"),
+            DownloadFailure::Transport(reason) => reason,
+        };
+        TextError { message: format!("cannot download {redacted}: {reason}"), hint: error.hint }
     })?;
     fetch::reject_page(url, &body, "a template").map_err(|message| format!("{redacted} is {message}"))?;
-    template(body, &redacted)
+    Ok(template(body, &redacted)?)
 }
 
 /// Checks that a file is text, and not a page about it.

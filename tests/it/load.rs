@@ -537,6 +537,12 @@ async fn every_tls_problem_has_its_message_and_hint() {
             "set `cert` and `key`",
         ),
         (
+            alert(&[21, 3, 3, 0, 2, 2, 51]),
+            &servers,
+            "rejects the client certificate: DecryptError",
+            "set `cert` and `key`",
+        ),
+        (
             alert(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
             &servers,
             "the server does not speak TLS",

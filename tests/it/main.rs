@@ -42,6 +42,7 @@ mod routing;
 mod sample;
 mod schema;
 mod support;
+mod tls_hints;
 mod tools;
 mod values;
 mod web;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use iter8::adapters::web::WebClient;
 use iter8::model::tls::{Identity, TlsOptions};
+use iter8::model::tls_problem::TlsProblem;
 use iter8::ports::{Web, WebError, WebErrorKind, WebRequest, WebResponse};
 
 use crate::support::authority::Authority;
@@ -209,16 +210,16 @@ async fn untrusted_certificates_are_rejected() {
     let trusting = |pem: &str| TlsOptions { ca: Some(pem.as_bytes().to_vec()), ..TlsOptions::default() };
     let client = WebClient::default();
     let ask = |tls| client.send(WebRequest { tls, ..get(url.clone()) });
-    assert_fault(ask(TlsOptions::default()).await, WebErrorKind::Final, "UnknownIssuer");
-    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
+    assert_fault(ask(TlsOptions::default()).await, WebErrorKind::Tls(TlsProblem::Untrusted), "UnknownIssuer");
+    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Tls(TlsProblem::Untrusted), "certificate");
     // The same client: each of its settings has its own connections.
     assert_eq!(ask(trusting(&authority.pem)).await.unwrap().status, 200);
-    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
+    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Tls(TlsProblem::Untrusted), "certificate");
     assert_eq!(ask(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap().status, 200);
     assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file contains no usable PEM certificate");
     let plain = EchoServer::plain();
     let end = send(get(format!("https://{}/", plain.address))).await;
-    assert_fault(end, WebErrorKind::Final, "InvalidContentType");
+    assert_fault(end, WebErrorKind::Tls(TlsProblem::NoTls), "InvalidContentType");
 }
 
 #[tokio::test]
@@ -234,7 +235,7 @@ async fn client_certificates_are_sent_on_request() {
     let unknown = TlsOptions { ca, ..TlsOptions::default() };
     assert_fault(
         send(WebRequest { tls: unknown, ..get(url) }).await,
-        WebErrorKind::Final,
+        WebErrorKind::Tls(TlsProblem::ClientCertificate),
         "the server requires a client certificate",
     );
 }

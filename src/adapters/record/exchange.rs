@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::model::duration::GoDuration;
 use crate::model::text::truncate;
+use crate::model::tls_problem::TlsProblem;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{REDACTED, RequestSecrets, is_secret, redact_form, redact_text, redact_url, redact_webhook};
 
@@ -111,6 +112,7 @@ struct RecordedError {
 enum RecordedErrorKind {
     Timeout,
     Transport,
+    Tls(TlsProblem),
     Final,
 }
 
@@ -196,6 +198,7 @@ impl Exchange {
                 let kind = match error.kind {
                     WebErrorKind::Timeout => RecordedErrorKind::Timeout,
                     WebErrorKind::Transport => RecordedErrorKind::Transport,
+                    WebErrorKind::Tls(problem) => RecordedErrorKind::Tls(problem),
                     WebErrorKind::Final => RecordedErrorKind::Final,
                 };
                 Self {
@@ -215,6 +218,7 @@ impl Exchange {
                 let kind = match error.kind {
                     RecordedErrorKind::Timeout => WebErrorKind::Timeout,
                     RecordedErrorKind::Transport => WebErrorKind::Transport,
+                    RecordedErrorKind::Tls(problem) => WebErrorKind::Tls(problem),
                     RecordedErrorKind::Final => WebErrorKind::Final,
                 };
                 Ok(Err((kind, error.reason.clone())))

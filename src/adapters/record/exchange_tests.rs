@@ -59,7 +59,8 @@ fn retry_information_round_trips() {
     let (_, read) = round_trip(&request("GET", "http://h/"), &end);
     let response = read.end().unwrap().unwrap();
     assert_eq!((response.status, response.retry_after, response.clock_ahead), (503, Some(wait), ahead));
-    for kind in [WebErrorKind::Timeout, WebErrorKind::Transport, WebErrorKind::Final] {
+    let tls = WebErrorKind::Tls(TlsProblem::ClientCertificate);
+    for kind in [WebErrorKind::Timeout, WebErrorKind::Transport, tls, WebErrorKind::Final] {
         let error = WebError { method: String::new(), url: String::new(), kind, reason: "why".to_owned() };
         let (_, read) = round_trip(&request("GET", "http://h/"), &Err(error));
         assert_eq!(read.end().unwrap().unwrap_err(), (kind, "why".to_owned()));

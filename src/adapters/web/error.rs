@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::adapters::error_chain::causes;
 use crate::load::cause::{Cause, Failure};
+use crate::model::tls_problem::TlsProblem;
 use crate::ports::WebErrorKind;
 
 /// Failure of an exchange.
@@ -30,7 +31,9 @@ impl From<reqwest::Error> for ExchangeError {
         let error = error.without_url();
         if let Some(tls) = causes(&error).find(|error| error.is::<rustls::Error>()) {
             // The same words as for loads; the links before it only say that a connection failed.
-            return Self::permanent(Failure::from_error(tls, Cause::Tls).to_string());
+            let failure = Failure::from_error(tls, Cause::Tls);
+            let kind = WebErrorKind::Tls(failure.tls.unwrap_or(TlsProblem::Other));
+            return Self { kind, reason: failure.to_string() };
         }
         let kind = if error.is_builder() {
             // A configuration error.

@@ -12,7 +12,7 @@ use super::proxy::Proxy;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
 use crate::load::progress::{Peer, Phase, Progress};
-use crate::load::tls_problem::TlsProblem;
+use crate::model::tls_problem::TlsProblem;
 
 /// Route of a stream to its target.
 #[derive(Debug, Default)]

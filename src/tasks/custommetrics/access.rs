@@ -11,6 +11,7 @@ use crate::load::connect::tls::{TlsError, client_config};
 use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
 use crate::model::tls::TlsOptions;
+use crate::model::tls_problem::{TlsFields, TlsProblem};
 use crate::ports::Files;
 use crate::tasks::client_certificate::ClientCertificate;
 use crate::tasks::credentials::{Login, header_secrets, login, read_file, read_headers};
@@ -51,6 +52,22 @@ pub(super) struct Credentials {
     /// Secrets that their names do not show: of headers and variables.
     pub(super) secrets: Vec<String>,
     pub(super) tls: TlsOptions,
+}
+
+/// Returns the next step after a failed TLS handshake with a provider.
+pub(super) fn tls_hint(problem: TlsProblem, provider: &str) -> String {
+    let field = |name: &str| format!("`{}`", FieldPath::from("custommetrics.providers").key(provider).key(name));
+    let (ca, skip_verify) = (field("ca"), field("insecureSkipVerify"));
+    let client = format!("{} and {}", field("cert"), field("key"));
+    problem.hint(TlsFields {
+        ca: &ca,
+        server_name: None,
+        skip_verify: Some(&skip_verify),
+        client: Some(&client),
+        plain: "a URL with `http://`",
+        protocols: "HTTP/1.1 or HTTP/2",
+        no_http2: None,
+    })
 }
 
 impl Access {

@@ -9,6 +9,7 @@ use super::access::{Access, Credentials};
 use super::native::{FORM, api, seconds};
 use crate::model::duration::GoDuration;
 use crate::model::missing::{ErrorKind, Missing};
+use crate::model::tls_problem::TlsProblem;
 use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::providers::response::{Reading, Response, read};
 use crate::providers::retry::{delay, is_transient};
@@ -62,6 +63,8 @@ pub(super) struct QueryResult {
     pub(super) attempts: u32,
     /// Clock skew of the provider, if it is large.
     pub(super) skew: Option<TimeDelta>,
+    /// Kind of a failed TLS handshake.
+    pub(super) tls: Option<TlsProblem>,
 }
 
 /// Result of one attempt.
@@ -78,8 +81,15 @@ struct End {
 impl ProviderClient<'_> {
     /// Queries until there is a usable response, the retries are exhausted, or the run is stopped.
     pub(super) async fn query(&self, metric: &MetricSpec) -> QueryResult {
-        let result =
-            |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
+        let result = |reading, source, query| QueryResult {
+            reading,
+            source,
+            query,
+            status: None,
+            attempts: 0,
+            skew: None,
+            tls: None,
+        };
         if let Some(defect) = &metric.defect {
             let sent = super::secrets_of(self.spec);
             let known = RequestSecrets::from_values([sent, self.credentials.secrets.clone()].concat());
@@ -123,7 +133,12 @@ impl ProviderClient<'_> {
                 };
                 result.reading = Reading::error(ErrorKind::Timeout, reason);
             }
-            Err(error) => result.reading = not_sent(&error, &secrets),
+            Err(error) => {
+                if let WebErrorKind::Tls(problem) = error.kind {
+                    result.tls = Some(problem);
+                }
+                result.reading = not_sent(&error, &secrets);
+            }
         }
         result
     }

@@ -123,8 +123,15 @@ impl Matrix {
 
 /// Judges one objective on the metric of a response, as the pipeline does: its verdict, and the exit code of `assert`.
 fn judged(spec: &ProviderSpec, reading: Reading, bound: Bound, limit: f64) -> (Verdict, u8) {
-    let result =
-        QueryResult { reading, source: "http://p".to_owned(), query: None, status: None, attempts: 1, skew: None };
+    let result = QueryResult {
+        reading,
+        source: "http://p".to_owned(),
+        query: None,
+        status: None,
+        attempts: 1,
+        skew: None,
+        tls: None,
+    };
     let measured = measurement(&spec.metrics[0], result, DateTime::UNIX_EPOCH);
     let version = VersionMetrics { metrics: [("p/m".to_owned(), measured)].into(), ..VersionMetrics::default() };
     let mut insights = Insights::default();

@@ -19,10 +19,11 @@ use futures_util::StreamExt;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use self::access::Credentials;
+use self::access::{Credentials, tls_hint};
 use self::client::{ProviderClient, QueryResult, max_response};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::loadgen::random_bits;
+use super::text_source::TextError;
 use super::{Measured, OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::metrics::missing;
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
@@ -145,16 +146,15 @@ impl CustomMetrics {
             credentials.secrets.extend(secrets.values().flat_map(|secret| pieces(secret)));
             // Also what the spec has as a secret and a template sends as something else.
             credentials.secrets.extend_from_slice(cx.secrets.values());
-            let text =
-                match &provider.origin {
-                    Origin::Native(_) => None,
-                    Origin::Template(source) => {
-                        let text = cx.unless_stopped(source.fetch(cx.env.files, cx.env.web)).await?;
-                        Some(text.map_err(|message| {
-                            TaskError::failed(format!("template of `{}`: {message}", provider.name))
-                        })?)
-                    }
-                };
+            let text = match &provider.origin {
+                Origin::Native(_) => None,
+                Origin::Template(source) => {
+                    let text = cx.unless_stopped(source.fetch(cx.env.files, cx.env.web)).await?;
+                    Some(text.map_err(|TextError { message, hint }| {
+                        TaskError::failed(format!("template of `{}`: {message}", provider.name)).with_hint(hint)
+                    })?)
+                }
+            };
             let versions = self.plan.versions.iter().zip(&elapsed);
             let version_spec = |(version, elapsed): (&Version, &i64)| {
                 let mut spec = provider.spec(text.as_deref(), &version.variables(*elapsed, &secrets), instant)?;
@@ -216,7 +216,7 @@ impl CustomMetrics {
     ) -> Contribution {
         let mut versions = vec![VersionMetrics::default(); self.plan.versions.len()];
         let mut missing: Vec<(String, String, usize)> = Vec::new();
-        let mut warnings = BTreeSet::new();
+        let (mut warnings, mut hints) = (BTreeSet::new(), BTreeSet::new());
         let mut skews: BTreeMap<&str, TimeDelta> = BTreeMap::new();
         for (job, result) in results {
             let name = format!("{}/{}", job.provider.name, job.metric.name);
@@ -227,6 +227,10 @@ impl CustomMetrics {
             };
             for warning in &result.reading.warnings {
                 warnings.insert(format!("{name}: warning from the provider: {warning}"));
+            }
+            if let Some(problem) = result.tls {
+                let name = &job.provider.name;
+                hints.insert(format!("{name}: {}", tls_hint(problem, name)));
             }
             warnings.extend(result.reading.remark.iter().map(|remark| format!("{label}: {remark}")));
             if let Some(skew) = result.skew {
@@ -257,6 +261,7 @@ impl CustomMetrics {
         if more > 0 {
             notes.push(format!("{more} more reasons for metrics without a value are in the report"));
         }
+        notes.extend(hints);
         Contribution { versions, notes, ..Contribution::default() }
     }
 }

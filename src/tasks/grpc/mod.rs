@@ -25,6 +25,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use self::plan::GrpcLoad;
+use self::values::TLS_FIELDS;
 use super::loadgen::{self, Distribution, JobContext, JobEnd, Load, Plan, Scalars, run_load, unless_stopped};
 use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::grpc::status_name;
@@ -32,7 +33,6 @@ use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
-use crate::load::tls_problem::TlsFields;
 use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
@@ -201,16 +201,6 @@ impl Load for GrpcLoad {
         Some(hint.to_owned())
     }
 }
-
-/// Names of the settings that TLS needs.
-const TLS_FIELDS: TlsFields = TlsFields {
-    ca: "`cacert`",
-    server_name: "`cname`",
-    skip_verify: "`skipTLS: true`",
-    client: "`cert` and `key`",
-    plain: "`insecure: true`",
-    no_http2: None,
-};
 
 /// Returns the measured distributions, which are read with an aggregation such as `grpc/latency/p99`.
 fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {

@@ -18,7 +18,9 @@ use super::field::{MetadataSource, ServiceAddress, metadata_strings};
 use super::metadata::{Metadata, MetadataText};
 use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
+use super::values::TLS_FIELDS;
 use super::{descriptor_pool, descriptors};
+use crate::load::cause::Failure;
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
@@ -255,9 +257,15 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
         ReflectionError::NotServed => {
             failed(format!("{label}: {host} does not describe its services: {error}"), builtin::hint())
         }
-        ReflectionError::Unreached(_) => failed(
+        ReflectionError::Unreached(Failure { tls, .. }) => failed(
             format!("{label}: cannot reach {host} for reflection: {error}"),
-            "check that the service is running and that `insecure` fits (true: plaintext, false: TLS)".to_owned(),
+            tls.map_or_else(
+                || {
+                    "check that the service is running and that `insecure` fits (true: plaintext, false: TLS)"
+                        .to_owned()
+                },
+                |problem| problem.hint(TLS_FIELDS),
+            ),
         ),
         ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: reflection on {host} failed: {error}"),
@@ -384,8 +392,8 @@ async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError
     let mut downloads = Downloads::new();
     for (field, url, max, expected) in sources {
         let body = fetch::download(web, url.as_str(), max, DOWNLOAD).await;
-        let failed = |error| TaskError::failed(format!("cannot download {field} {error}"));
-        let body = body.map_err(failed)?;
+        let body =
+            body.map_err(|error| TaskError::failed(format!("cannot download {field} {error}")).with_hint(error.hint))?;
         fetch::reject_page(url.as_str(), &body, expected)
             .map_err(|error| TaskError::failed(format!("{field} {} is {error}", redact_url(url.as_str()))))?;
         downloads.insert(field, body);

@@ -10,6 +10,7 @@ use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate}
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::model::path::FieldPath;
+use crate::model::tls_problem::TlsFields;
 use crate::tasks::credentials;
 use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
 use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, required};
@@ -182,6 +183,17 @@ fn as_base(schema: &mut Schema) {
     }
     schema.insert("allOf".to_owned(), Value::Array(rules));
 }
+
+/// Names of the settings that TLS needs.
+pub(super) const TLS_FIELDS: TlsFields<'static> = TlsFields {
+    ca: "`cacert`",
+    server_name: Some("`cname`"),
+    skip_verify: Some("`skipTLS: true`"),
+    client: Some("`cert` and `key`"),
+    plain: "`insecure: true`",
+    protocols: "HTTP/2",
+    no_http2: None,
+};
 
 impl LayeredValues for GrpcValues {
     const PREFIX: &'static str = "Grpc";

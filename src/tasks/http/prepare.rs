@@ -107,7 +107,8 @@ pub(super) fn payload(load: &Load, files: &dyn Files) -> Result<Option<Bytes>, I
 pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
     let Payload::Url(url) = &load.payload else { return Ok(None) };
     let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD).await;
-    body.map(|body| Some(body.into())).map_err(|error| TaskError::failed(format!("cannot download payloadURL {error}")))
+    body.map(|body| Some(body.into()))
+        .map_err(|error| TaskError::failed(format!("cannot download payloadURL {error}")).with_hint(error.hint))
 }
 
 /// Builds the `Authorization` header.

@@ -18,6 +18,7 @@ use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::text::prefix;
+use crate::model::tls_problem::WEB_FIELDS;
 use crate::ports::{BoxFuture, Files, WebRequest};
 use crate::redact::RequestSecrets;
 use crate::values::input::{InputError, typed};
@@ -172,6 +173,7 @@ impl Notify {
         let secrets = RequestSecrets::of_webhook(&request.url, &request.headers);
         let response = cx.env.web.send(request).await.map_err(|error| {
             TaskError::failed(format!("cannot notify {target}: {}", redacted(&secrets, &error.reason)))
+                .with_hint(error.tls_hint(WEB_FIELDS))
         })?;
         if (200..300).contains(&response.status) {
             return Ok(Contribution { notes, ..Contribution::default() });
@@ -198,8 +200,9 @@ impl Task for Notify {
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
             match self.send(cx).await {
-                Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(false) => {
-                    Ok(Contribution { notes: vec![format!("not sent: {message}")], ..Contribution::default() })
+                Err(TaskError::Failed { message, hint, .. }) if self.with.soft_failure.unwrap_or(false) => {
+                    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                    Ok(Contribution { notes: vec![format!("not sent: {message}{hint}")], ..Contribution::default() })
                 }
                 end => end,
             }

@@ -75,7 +75,10 @@ impl PayloadBuilder {
                 return Ok(json(text, size_note));
             }
         };
-        let text = source.fetch(cx.env.files, cx.env.web).await.map_err(failed)?;
+        let text = source
+            .fetch(cx.env.files, cx.env.web)
+            .await
+            .map_err(|error| failed(error.message).with_hint(error.hint))?;
         let template = message::template(source.dialect(), &text, experiment, cx.index, now)
             .map_err(|error| failed(parse_error(&error)))?;
         let render = |extent| {

@@ -265,6 +265,12 @@ async fn a_refused_connection_has_a_hint() {
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary"});
     let Err(iter8::tasks::TaskError::Failed { message, .. }) = run(with).await else { panic!() };
     assert!(message.contains("cannot reach 127.0.0.1"), "{message}");
+    // The reflection of a server that is not trusted.
+    let authority = crate::support::authority::Authority::new();
+    let server = Server::echo(Some(authority.server(None)), h2::server::Builder::new()).await;
+    let with = json!({"host": server.host(), "call": "t.Echo/Unary", "insecure": false});
+    let Err(iter8::tasks::TaskError::Failed { hint, .. }) = run(with).await else { panic!() };
+    assert!(hint.as_ref().unwrap().contains("set `cacert` to the CA"), "{hint:?}");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use kube::core::Status;
 use super::transport::ServerError;
 use crate::adapters::error_chain::causes;
 use crate::load::cause::{Cause, Failure};
-use crate::load::tls_problem::{TlsFields, TlsProblem};
 use crate::model::object::ResourceKind;
+use crate::model::tls_problem::{TlsFields, TlsProblem};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact;
 
@@ -17,12 +17,13 @@ use crate::redact;
 const MAX_MESSAGE: usize = 600;
 
 /// Names of the settings that TLS needs.
-const TLS_FIELDS: TlsFields = TlsFields {
+const TLS_FIELDS: TlsFields<'static> = TlsFields {
     ca: "`certificate-authority` in the kubeconfig (or --kube-ca-file)",
-    server_name: "--kube-tls-server-name",
-    skip_verify: "--kube-insecure-skip-tls-verify",
-    client: "`client-certificate` and `client-key` in the kubeconfig",
+    server_name: Some("--kube-tls-server-name"),
+    skip_verify: Some("--kube-insecure-skip-tls-verify"),
+    client: Some("`client-certificate` and `client-key` in the kubeconfig"),
     plain: "an `http://` URL of the API server",
+    protocols: "HTTP/1.1 or HTTP/2",
     no_http2: None,
 };
 

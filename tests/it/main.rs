@@ -44,5 +44,6 @@ mod schema;
 mod support;
 mod tls_hints;
 mod tools;
+mod traffic_templates;
 mod values;
 mod web;

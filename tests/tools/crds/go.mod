@@ -8,4 +8,5 @@ require (
 	github.com/kserve/kserve v0.20.0
 	istio.io/api v1.32.0
 	knative.dev/serving v0.51.0
+	sigs.k8s.io/gateway-api v1.6.3
 )

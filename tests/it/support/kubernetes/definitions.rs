@@ -1,4 +1,4 @@
-//! The resources that KServe, Knative and Istio add to Kubernetes, as they publish them.
+//! The resources that KServe, Knative, Istio and the Gateway API add to Kubernetes, as they publish them.
 
 use std::time::Instant;
 
@@ -7,12 +7,15 @@ use crate::support::{files, tools};
 
 /// Files of definitions, and the line that identifies the wanted ones in a file with many. The others are not used, and each costs the
 /// API server time.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 8] = [
     ("kserve.yaml", "  name: inferenceservices.serving.kserve.io\n"),
     ("knative.yaml", "  name: services.serving.knative.dev\n"),
     ("istio.yaml", "  name: virtualservices.networking.istio.io\n"),
     ("istio.yaml", "  name: gateways.networking.istio.io\n"),
     ("istio.yaml", "  name: workloadentries.networking.istio.io\n"),
+    ("gateway-api-gateways.yaml", "  name: gateways.gateway.networking.k8s.io\n"),
+    ("gateway-api-httproutes.yaml", "  name: httproutes.gateway.networking.k8s.io\n"),
+    ("gateway-api-referencegrants.yaml", "  name: referencegrants.gateway.networking.k8s.io\n"),
 ];
 
 impl ControlPlane {
@@ -25,7 +28,9 @@ impl ControlPlane {
             // `create` is faster than `apply`, which records an owner of every line of the schemas.
             let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
             assert_eq!(output.code, Some(0), "{output:#?}");
-            for resource in ["isvc", "ksvc", "virtualservices", "gateways.networking.istio.io", "workloadentries"] {
+            let gateways = ["gateways.networking.istio.io", "gateways.gateway.networking.k8s.io"];
+            let others = ["isvc", "ksvc", "virtualservices", "workloadentries", "httproutes", "referencegrants"];
+            for resource in others.iter().chain(&gateways) {
                 self.wait_until_known(resource);
             }
             true

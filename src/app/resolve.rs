@@ -38,7 +38,8 @@ pub struct Resolved {
 pub(crate) fn from_values(values: &Values) -> Result<Resolved, InputErrors> {
     let resolved = spec_from_values(&values.value).and_then(Resolved::checked);
     let resolved = resolved.map_err(|errors| values.origins.locate(errors))?;
-    Ok(Resolved { origins: values.origins.clone(), ..resolved })
+    let warnings = values.warnings.iter().cloned().chain(resolved.warnings).collect();
+    Ok(Resolved { origins: values.origins.clone(), warnings, ..resolved })
 }
 
 /// Resolves values without known origins.

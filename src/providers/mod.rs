@@ -5,12 +5,20 @@
 //! without a value is either *absent* (the provider responded properly, and has no data) or an *error*. The invariant: everything that is
 //! not a complete, proper response is an error, so a wrong URL or a rejected login never counts as a pass.
 
+mod duplicates;
+mod failure;
+mod flags;
 mod jq_series;
+mod jq_text;
+mod keys;
+mod pages;
 mod partial;
 pub(crate) mod prometheus;
+mod question;
 pub(crate) mod reduce;
 pub(crate) mod response;
 pub(crate) mod retry;
+pub(crate) mod sample_time;
 mod signs;
 pub(crate) mod spec;
 pub(crate) mod window;

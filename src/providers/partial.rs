@@ -4,8 +4,10 @@
 
 use serde_json::Value;
 
-use super::signs::{SIGNS, Sign, is_filled, quoted};
-use super::words::words;
+use super::jq_text::reads;
+use super::question::Question;
+use super::signs::{SIGNS, Sign};
+use super::{flags, pages};
 
 /// Maximum number of responses within a response that are searched.
 const MAX_PARTS: usize = 100;
@@ -16,24 +18,31 @@ const OF_QUERY: &str = "PromQL ";
 
 /// Returns a description of the missing part, if the response says that it is partial. `warnings` are those in Prometheus's format. Keys
 /// that the metric's expression reads are data, such as a list of errors to count.
-pub(super) fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option<String> {
-    if let Some(of_store) = warnings.iter().find(|warning| !warning.starts_with(OF_QUERY)) {
-        return Some(of_store.clone());
-    }
-    // Most responses contain none of the words, and need not be parsed again.
+pub(super) fn sign(status: u16, body: &[u8], warnings: &[String], question: &Question<'_>) -> Option<String> {
+    let of_status = match status {
+        202 => Some("the status is 202 (accepted), so the query may not have ended"),
+        206 => Some("the status is 206 (partial content)"),
+        207 => Some("the status is 207 (multi-status)"),
+        226 => Some("the status is 226 (a change only)"),
+        _ => None,
+    };
+    let of_store = warnings.iter().find(|warning| !warning.starts_with(OF_QUERY)).cloned();
+    of_status.map(str::to_owned).or(of_store).or_else(|| in_body(body, question))
+}
+
+fn in_body(body: &[u8], question: &Question<'_>) -> Option<String> {
+    // Most responses contain none of the words of a store.
     let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
     let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word)).collect();
-    if likely.is_empty() {
-        return None;
-    }
     let body: Value = serde_json::from_slice(body).ok()?;
-    let of_whole = likely.iter().filter(|(word, _)| !reads(expression, word)).find_map(|(_, sign)| sign(&body));
-    let mentions = |word: &str| expression.contains(&format!(".{word}"));
+    let of_whole = likely.iter().filter(|(word, _)| !reads(question.text, word)).find_map(|(_, sign)| sign(&body));
+    let mentions = |word: &str| question.text.contains(&format!(".{word}"));
     let of_parts = || {
         let signs = likely.iter().filter(|(word, _)| !mentions(word));
         parts(&body).find_map(|part| signs.clone().find_map(|(_, sign)| sign(part)))
     };
-    of_whole.or_else(of_parts)
+    let in_words = || flags::sign(&body, question).or_else(|| pages::sign(&body, question));
+    of_whole.or_else(of_parts).or_else(in_words)
 }
 
 /// Returns the responses within a response: of requests that were sent together, or of an asynchronous one. Other items of a list are rows.
@@ -48,80 +57,41 @@ fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Returns true if a jq expression reads the key `key` of the response itself: `.errors | length`, but neither `.errorRate` nor
-/// `.data.errors`.
-pub(super) fn reads(expression: &str, key: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    expression.match_indices(key).any(|(at, _)| {
-        let (before, after) = (&expression[..at], &expression[at + key.len()..]);
-        let before = before.strip_suffix('"').unwrap_or(before);
-        let Some(path) = before.strip_suffix('.').or_else(|| before.strip_suffix('[')) else { return false };
-        !after.starts_with(is_word) && !path.ends_with(|c: char| is_word(c) || matches!(c, ']' | '"' | ')' | '?'))
-    })
-}
-
-/// Returns the error of a response that has nothing else, so that an expression's default is not taken for a value.
-pub(super) fn error_alone(body: &Value) -> Option<String> {
-    const ERRORS: [&str; 9] =
-        ["error", "errors", "Error", "fault", "exception", "errorMessage", "errorType", "__type", "odata.error"];
-    const BESIDE: [&str; 11] = [
-        "status",
-        "code",
-        "message",
-        "Message",
-        "extensions",
-        "type",
-        "success",
-        "ok",
-        "timestamp",
-        "requestId",
-        "path",
-    ];
-    let map = body.as_object()?;
-    let is_beside = |(key, value): (&String, &Value)| {
-        value.is_null() || ERRORS.contains(&key.as_str()) || BESIDE.contains(&key.as_str())
-    };
-    if !map.iter().all(is_beside) {
-        return None;
-    }
-    let is_status = |value: &Value| value.as_u64().is_some_and(|status| (400..600).contains(&status));
-    let of_key = ERRORS.into_iter().find_map(|key| map.get(key).filter(|value| is_filled(value) || is_status(value)));
-    let is_refused = || {
-        let has_message = map.contains_key("message") || map.contains_key("Message");
-        let is_false = |key: &str| map.get(key) == Some(&Value::Bool(false));
-        let has_status = ["code", "status"].into_iter().any(|key| map.get(key).is_some_and(is_status));
-        is_false("success") || is_false("ok") || (has_message && has_status)
-    };
-    match of_key {
-        Some(error) => Some(words(body).unwrap_or_else(|| quoted(error))),
-        None => is_refused().then(|| quoted(body)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::ProviderSpec;
+
+    fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option<String> {
+        of_status(200, body, warnings, expression)
+    }
+
+    fn of_status(status: u16, body: &[u8], warnings: &[String], expression: &str) -> Option<String> {
+        let metric = serde_json::json!({"name": "m", "jqExpression": (!expression.is_empty()).then_some(expression)});
+        let spec =
+            ProviderSpec::read(&serde_json::json!({"url": "http://p", "metrics": [metric]}).to_string()).unwrap();
+        super::sign(status, body, warnings, &Question::of(&spec.metrics[0]))
+    }
 
     #[test]
-    fn only_keys_of_the_response_itself_are_data() {
-        for (expression, key, expected) in [
-            (".errors | length", "errors", true),
-            ("(.errors // []) | length", "errors", true),
-            (".[\"errors\"] | length", "errors", true),
-            (".errorRate // 0", "error", false),
-            (".data.r.errors", "errors", false),
-            (".results[0].error", "error", false),
-            ("\"error\"", "error", false),
-        ] {
-            assert_eq!(reads(expression, key), expected, "{expression}");
+    fn statuses_of_incomplete_responses_are_signs() {
+        for status in [202, 206, 207, 226] {
+            let sign = of_status(status, b"{\"v\":0}", &[], ".v").unwrap();
+            assert!(sign.contains(&format!("the status is {status} (")), "{sign}");
         }
+        for status in [200, 201, 203, 299] {
+            assert_eq!(of_status(status, b"{\"v\":0}", &[], ".v"), None, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_read_elsewhere_is_no_data() {
         let errors = br#"{"data":{"r":{"errors":0}},"errors":[{"message":"shard timed out"}]}"#;
         assert_eq!(sign(errors, &[], ".data.r.errors").as_deref(), Some("shard timed out"));
         let statement = br#"{"results":[{"statement_id":0,"error":"database not found"}]}"#;
         assert_eq!(sign(statement, &[], ".results[0].series[0].values[0][1]").as_deref(), Some("database not found"));
         let cloud = br#"{"MetricDataResults":[{"StatusCode":"PartialData","Values":[1]}]}"#;
         assert!(sign(cloud, &[], ".MetricDataResults[0].Values[0]").is_some());
-        assert!(error_alone(&serde_json::json!({"error": true, "message": "quota"})).is_some());
     }
 
     #[test]
@@ -210,39 +180,6 @@ mod tests {
         assert_eq!(read.as_deref(), Some("bad gateway"));
         assert!(sign(batch, &[], ".[0].v // 0").is_some());
         assert!(sign(body, &[], ".v // 0").is_some());
-    }
-
-    #[test]
-    fn an_error_alone_leaves_nothing_to_read() {
-        let of = |text: &str| error_alone(&serde_json::from_str(text).unwrap());
-        for body in [
-            r#"{"data":null,"errors":[{"message":"syntax"}]}"#,
-            r#"{"errors":["syntax"]}"#,
-            r#"{"error":{"message":"syntax"},"status":"error","code":5}"#,
-            r#"{"errorType":"X","errorMessage":"syntax","message":"syntax"}"#,
-            r#"{"__type":"ThrottlingException","message":"syntax"}"#,
-            r#"{"fault":{"message":"syntax"}}"#,
-            r#"{"error":500,"message":"syntax"}"#,
-            r#"{"success":false,"message":"syntax"}"#,
-            r#"{"code":401,"message":"syntax"}"#,
-            r#"{"Error":{"Message":"syntax"}}"#,
-            r#"{"odata.error":{"message":"syntax"}}"#,
-        ] {
-            assert_eq!(of(body).as_deref(), Some("syntax"), "{body}");
-        }
-        for body in [
-            r#"{"data":{},"errors":["x"]}"#,
-            r#"{"v":3,"error":"x"}"#,
-            r#"{"errors":[]}"#,
-            r#"{"errors":5}"#,
-            "[]",
-            r#"{"ok":true}"#,
-            r#"{"code":200,"message":"x"}"#,
-            r#"{"error":0}"#,
-            "{}",
-        ] {
-            assert_eq!(of(body), None, "{body}");
-        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::words::warnings;
+
 /// A response in this format.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Envelope {
@@ -54,12 +56,12 @@ struct Raw {
     status: String,
     #[serde(default)]
     data: Option<RawData>,
-    // Values of unexpected types in these fields are ignored.
+    // Values of unexpected types in these fields have no text.
     #[serde(default, rename = "errorType")]
     error_type: Value,
     #[serde(default)]
     error: Value,
-    #[serde(default)]
+    #[serde(default, alias = "warning", alias = "Warnings")]
     warnings: Value,
     #[serde(default)]
     infos: Value,
@@ -79,7 +81,7 @@ type Sample = (f64, String);
 /// Parses a response; `None` if it is not in this format.
 pub(crate) fn envelope(body: &[u8]) -> Option<Envelope> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    let (mut warnings, mut infos) = (strings(raw.warnings), strings(raw.infos));
+    let (mut warnings, mut infos) = (warnings(&raw.warnings), warnings(&raw.infos));
     match (raw.status.as_str(), raw.data) {
         ("success", Some(data)) => Some(Envelope::Success { data: read(data), warnings, infos }),
         ("error", _) => {
@@ -89,13 +91,6 @@ pub(crate) fn envelope(body: &[u8]) -> Option<Envelope> {
         }
         _ => None,
     }
-}
-
-/// Returns the strings of a list; other elements are ignored.
-fn strings(list: Value) -> Vec<String> {
-    let Value::Array(list) = list else { return Vec::new() };
-    let text = |value| if let Value::String(text) = value { Some(text) } else { None };
-    list.into_iter().filter_map(text).collect()
 }
 
 fn read(data: RawData) -> Data {
@@ -219,6 +214,16 @@ mod tests {
             warnings: vec!["w".into(), "i".into()],
         };
         assert_eq!(envelope(error.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn warnings_of_every_form_are_kept() {
+        for warnings in [r#""partial""#, r#"["partial"]"#, r#"{"message":"partial"}"#, r#"[{"message":"partial"}]"#] {
+            let body =
+                format!(r#"{{"status":"success","warnings":{warnings},"data":{{"resultType":"vector","result":[]}}}}"#);
+            let Some(Envelope::Success { warnings: kept, .. }) = envelope(body.as_bytes()) else { panic!("{body}") };
+            assert_eq!(kept, ["partial"], "{body}");
+        }
     }
 
     #[test]

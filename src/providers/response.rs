@@ -5,11 +5,16 @@
 
 use serde_json::Value;
 
+use super::duplicates::duplicate_key;
+use super::failure;
+use super::jq_text;
 use super::partial;
 use super::prometheus::{Data, Envelope, envelope};
+use super::question::Question;
 use super::reduce::{Aggregate, Reduce};
+use super::sample_time::{Asked, of_another_time};
 use super::spec::MetricSpec;
-use super::words::{one_line, words};
+use super::words::{self, one_line};
 use crate::model::missing::{DoubtPolicy, ErrorKind, Missing, MissingCause};
 use crate::model::readable::show;
 use crate::model::text::{is_html, truncate};
@@ -32,6 +37,8 @@ pub(crate) struct Response<'a> {
     pub status: u16,
     /// Body.
     pub body: &'a [u8],
+    /// The time that the query asks for, if it names one.
+    pub asked: Option<Asked>,
 }
 
 /// Result of reading a response.
@@ -70,26 +77,36 @@ impl Reading {
 
 /// Reads the value of a metric from a response.
 pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
-    let Response { status, body } = response;
+    let Response { status, body, asked } = response;
     let envelope = envelope(body);
     if !(200..300).contains(&status) {
         return error_response(response, envelope);
     }
+    if let Some(key) = duplicate_key(body) {
+        let key = redact::excerpt(&key, RAW);
+        return Reading::error(ErrorKind::Format, format!("the response has the key `{key}` twice in one object"));
+    }
+    let question = Question::of(metric);
     match envelope {
         Some(Envelope::Error { kind, message, warnings }) => {
-            let reason = format!("the provider reports an error: {}", message_of(&kind, &message));
+            let message = own_words(&kind, &message, body);
+            let message = message.unwrap_or_else(|| format!("the response is `{}`", excerpt(body)));
+            let reason = format!("the provider reports an error: {message}");
             Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Provider, reason) }
         }
         Some(Envelope::Success { data, warnings, infos }) => {
-            let doubts = Doubts { partial: partial::sign(body, &warnings, metric.jq()), warnings };
+            if let Some(reason) = of_another_time(&data, asked) {
+                return Reading::error(ErrorKind::Format, reason);
+            }
+            let doubts = Doubts { partial: partial::sign(status, body, &warnings, &question), warnings };
             let reading = doubts.judge(metric, of_prometheus(metric, data, body));
             Reading { warnings: redacted(reading.warnings.into_iter().chain(infos).collect()), ..reading }
         }
         None => {
-            let is_data = partial::reads(metric.jq(), "warnings");
+            let is_data = question.reads(&[], "warnings");
             let warnings = if is_data { Vec::new() } else { warnings_in(body) };
-            let doubts = Doubts { partial: partial::sign(body, &[], metric.jq()), warnings };
-            let reading = doubts.judge(metric, of_other(metric, body));
+            let doubts = Doubts { partial: partial::sign(status, body, &[], &question), warnings };
+            let reading = doubts.judge(metric, of_other(metric, &question, body));
             Reading { warnings: redacted(reading.warnings), ..reading }
         }
     }
@@ -134,18 +151,15 @@ fn warnings_in(body: &[u8]) -> Vec<String> {
     if !body.windows(KEY.len()).any(|window| window == KEY) {
         return Vec::new();
     }
-    match serde_json::from_slice::<Value>(body).ok().as_ref().and_then(|body| body.get("warnings")) {
-        Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
-        Some(text @ Value::String(_)) => words(text).into_iter().collect(),
-        _ => Vec::new(),
-    }
+    let json = serde_json::from_slice::<Value>(body).ok();
+    json.as_ref().and_then(|body| body.get("warnings")).map(words::warnings).unwrap_or_default()
 }
 
 /// Reads a response with an error status.
 fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading {
-    let Response { status, body } = response;
+    let Response { status, body, .. } = response;
     let (message, warnings) = match envelope {
-        Some(Envelope::Error { kind, message, warnings }) => (Some(message_of(&kind, &message)), warnings),
+        Some(Envelope::Error { kind, message, warnings }) => (own_words(&kind, &message, body), warnings),
         _ => (message_in(body), Vec::new()),
     };
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
@@ -161,6 +175,17 @@ fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading
     Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Status, reason) }
 }
 
+/// Returns the words of an error in Prometheus's format: its message, or else what the response has in its place.
+fn own_words(kind: &str, message: &str, body: &[u8]) -> Option<String> {
+    if !message.trim().is_empty() {
+        return Some(message_of(kind, message));
+    }
+    // The status alone says nothing.
+    let other = message_in(body).filter(|words| !words.eq_ignore_ascii_case("error"));
+    let parts = [Some(message_of("", kind)).filter(|kind| !kind.is_empty()), other];
+    parts.into_iter().flatten().reduce(|kind, words| format!("{kind}: {words}"))
+}
+
 /// Formats a provider's error without secrets: `bad_data: parse error`.
 fn message_of(kind: &str, message: &str) -> String {
     let text = [kind, message].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
@@ -170,7 +195,7 @@ fn message_of(kind: &str, message: &str) -> String {
 /// Extracts a message from the body of an error response.
 fn message_in(body: &[u8]) -> Option<String> {
     if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice(body) {
-        return words(&value).map(|text| message_of("", &text));
+        return words::words(&value).map(|text| message_of("", &text));
     }
     let text = std::str::from_utf8(body).ok()?.trim();
     if let Some(title) = title(text) {
@@ -203,10 +228,10 @@ fn redacted(warnings: Vec<String>) -> Vec<String> {
 }
 
 /// Reads a response that is not in Prometheus's format.
-fn of_other(metric: &MetricSpec, body: &[u8]) -> Reading {
+fn of_other(metric: &MetricSpec, question: &Question<'_>, body: &[u8]) -> Reading {
     let reason = match (&metric.expression, metric.reduce) {
         (Some(expression), _) => {
-            if let Some(error) = error_in(expression, body) {
+            if let Some(error) = error_in(question, body) {
                 return Reading::plain(Err(error));
             }
             let reading = by_expression(metric, expression, body);
@@ -453,23 +478,29 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
     }
 }
 
-/// Returns the error of a response that has no data, which an expression may turn into a number all the same: `.data.v // 0`.
-fn error_in(expression: &Filter, body: &[u8]) -> Option<Missing> {
-    let reads_errors = ["error", "errors"].iter().any(|key| partial::reads(expression.text(), key));
-    let is_of_prometheus = partial::reads(expression.text(), "data.result");
-    if !is_of_prometheus && reads_errors {
+/// Returns the error of a response that does not answer the question, which an expression may turn into a number all the same:
+/// `.data.v // 0`.
+fn error_in(question: &Question<'_>, body: &[u8]) -> Option<Missing> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let format = |reason: String| Some(Missing::error(ErrorKind::Format, reason));
+    if jq_text::reads(question.text, "data.result") && json.pointer("/data/result").is_none() {
+        return match failure::of_provider(&json) {
+            Some(error) => Some(reported(&error)),
+            None => format(format!("the response is not in Prometheus's format; it is `{}`", excerpt(body))),
+        };
+    }
+    if let Some(error) = question.error_instead(&json) {
+        return Some(reported(&error));
+    }
+    if !question.is_foreign(&json) || question.reads_errors() {
         return None;
     }
-    let json: Value = serde_json::from_slice(body).ok()?;
-    if let Some(error) = partial::error_alone(&json).filter(|_| !reads_errors) {
-        let reason = format!("the provider reports an error: {}", message_of("", &error));
-        return Some(Missing::error(ErrorKind::Provider, reason));
-    }
-    let is_other = is_of_prometheus && json.pointer("/data/result").is_none();
-    is_other.then(|| {
-        let reason = format!("the response is not in Prometheus's format; it is `{}`", excerpt(body));
-        Missing::error(ErrorKind::Format, reason)
-    })
+    let (keys, excerpt) = (message_of("", &question.first_keys()), excerpt(body));
+    format(format!("the response has none of the keys that the jqExpression reads ({keys}); it is `{excerpt}`"))
+}
+
+fn reported(error: &str) -> Missing {
+    Missing::error(ErrorKind::Provider, format!("the provider reports an error: {}", message_of("", error)))
 }
 
 /// Explains null or no output.

@@ -31,7 +31,7 @@ fn vector(values: &[&str]) -> String {
 }
 
 fn ok(metric: &MetricSpec, body: &str) -> Reading {
-    read(metric, Response { status: 200, body: body.as_bytes() })
+    read(metric, Response { status: 200, body: body.as_bytes(), asked: None })
 }
 
 #[track_caller]
@@ -146,7 +146,8 @@ fn errors_of_the_provider_are_quoted() {
         ErrorKind::Provider,
         "the provider reports an error: bad_data: parse error at char 7",
     );
-    let status = |status, body: &str| read(&metric(Some(FIRST)), Response { status, body: body.as_bytes() });
+    let status =
+        |status, body: &str| read(&metric(Some(FIRST)), Response { status, body: body.as_bytes(), asked: None });
     error(status(422, body), ErrorKind::Status, "the provider responded with 422: bad_data: parse error at char 7");
     error(
         status(401, r#"{"message": "no token"}"#),
@@ -340,6 +341,6 @@ fn an_expression_may_have_a_default_for_an_empty_result() {
 #[test]
 fn secrets_in_messages_of_a_provider_are_redacted() {
     let body = r#"{"message": "bad Authorization: Bearer abcdef0123456789"}"#;
-    let reading = read(&metric(None), Response { status: 400, body: body.as_bytes() });
+    let reading = read(&metric(None), Response { status: 400, body: body.as_bytes(), asked: None });
     assert!(!format!("{reading:?}").contains("abcdef0123456789"), "{reading:?}");
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::words::words;
+use super::failure::is_error;
+use super::words::{quoted, words};
 
 /// A sign: the key or word that responses must contain, and the description of the missing part, if there is one.
 pub(super) type Sign = (&'static str, fn(&Value) -> Option<String>);
@@ -18,9 +19,9 @@ pub(super) const SIGNS: &[Sign] = &[
     ("_clusters", missing_clusters),
     // GraphQL, such as New Relic's; Datadog.
     ("errors", |body| filled(body, "/errors")),
-    ("error", |body| body.get("error").filter(|error| is_filled(error)).map(quoted)),
+    ("error", |body| body.get("error").filter(|error| is_error(error)).map(quoted)),
     // ClickHouse, whose error may follow the data; Pinot.
-    ("exception", |body| body.get("exception").filter(|error| is_filled(error)).map(quoted)),
+    ("exception", |body| body.get("exception").filter(|error| is_error(error)).map(quoted)),
     ("exceptions", |body| filled(body, "/exceptions")),
     ("partialResult", |body| is_true(body, "/partialResult")),
     // CloudWatch.
@@ -48,7 +49,7 @@ pub(super) const SIGNS: &[Sign] = &[
     }),
     // InfluxDB's statements.
     ("error", |body| {
-        list(body, "/results").find_map(|result| result.get("error").filter(|error| is_filled(error))).map(quoted)
+        list(body, "/results").find_map(|result| result.get("error").filter(|error| is_error(error))).map(quoted)
     }),
     // Grafana: an entry per query.
     ("error", failed_queries),
@@ -108,11 +109,6 @@ fn filled(body: &Value, pointer: &str) -> Option<String> {
     body.pointer(pointer).filter(|list| list.as_array().is_some_and(|list| !list.is_empty())).map(quoted)
 }
 
-/// Returns the provider's words, or all of a value without any.
-pub(super) fn quoted(value: &Value) -> String {
-    words(value).unwrap_or_else(|| value.to_string())
-}
-
 fn failed_shards(body: &Value) -> Option<String> {
     let failed = body.pointer("/_shards/failed").and_then(Value::as_u64).filter(|failed| *failed > 0)?;
     let cause = body.pointer("/_shards/failures").and_then(words).map(|words| format!(": {words}")).unwrap_or_default();
@@ -122,7 +118,7 @@ fn failed_shards(body: &Value) -> Option<String> {
 fn failed_queries(body: &Value) -> Option<String> {
     let of_query = |query: &Value| {
         let is_failed = query.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 400);
-        let error = query.get("error").filter(|error| is_filled(error));
+        let error = query.get("error").filter(|error| is_error(error));
         error.map(quoted).or_else(|| is_failed.then(|| quoted(query)))
     };
     body.get("results")?.as_object()?.values().find_map(of_query)
@@ -132,15 +128,4 @@ fn missing_clusters(body: &Value) -> Option<String> {
     let count = |key: &str| body.pointer(&format!("/_clusters/{key}")).and_then(Value::as_u64).unwrap_or_default();
     let missing = ["skipped", "partial", "failed", "running"].into_iter().map(count).sum::<u64>();
     (missing > 0).then(|| format!("{missing} of {} clusters have not answered in full", count("total")))
-}
-
-/// Returns true for an error that a field reports, other than a number.
-pub(super) fn is_filled(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        Value::Bool(flag) => *flag,
-        Value::Null | Value::Number(_) => false,
-    }
 }

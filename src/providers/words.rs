@@ -2,17 +2,27 @@
 
 use serde_json::Value;
 
+use super::keys::{find, is_filled};
+
 /// Keys of messages, the most telling first.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 18] = [
     "message",
-    "error_description",
+    "msg",
+    "errormessage",
+    "errormsg",
+    "errmsg",
+    "errordescription",
+    "faultstring",
     "detail",
+    "details",
     "reason",
     "title",
     "error",
     "errors",
-    "root_cause",
+    "rootcause",
     "failures",
+    "fault",
+    "exception",
     "status",
 ];
 
@@ -43,13 +53,32 @@ fn at_depth(value: &Value, depth: usize) -> Option<String> {
             (!texts.is_empty()).then(|| texts.join("; "))
         }
         Value::Object(map) => {
-            let of_key = |key: &str| {
-                let found = map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-                at_depth(found?.1, depth + 1)
-            };
+            let of_key = |key: &str| at_depth(find(map, key)?, depth + 1);
             KEYS.into_iter().find_map(of_key)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Returns the provider's words, or all of a value without any.
+pub(super) fn quoted(value: &Value) -> String {
+    words(value).unwrap_or_else(|| value.to_string())
+}
+
+/// Returns the texts of warnings, which are a text, a list of texts or objects, or a map of them.
+pub(super) fn warnings(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list.iter().filter(|entry| is_filled(entry) || entry.is_number()).map(quoted).collect(),
+        Value::Object(map) => match words(value) {
+            Some(text) => vec![text],
+            None => map
+                .iter()
+                .filter(|(_, entry)| is_filled(entry))
+                .map(|(key, entry)| format!("{key}: {}", quoted(entry)))
+                .collect(),
+        },
+        Value::String(text) => Some(one_line(text)).filter(|text| !text.is_empty()).into_iter().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }
 
@@ -85,6 +114,23 @@ mod tests {
         ] {
             let value: Value = serde_json::from_str(body).unwrap();
             assert_eq!(words(&value).as_deref(), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn warnings_of_every_form_are_kept() {
+        for (value, expected) in [
+            (r#""partial\n response""#, &["partial response"][..]),
+            (r#"["a","b",""]"#, &["a", "b"]),
+            (r#"[{"message":"a"},{"code":5}]"#, &["a", r#"{"code":5}"#]),
+            (r#"{"store1":"timeout","store2":{"message":"down"}}"#, &["store1: timeout", "store2: down"]),
+            (r#"{"message":"a"}"#, &["a"]),
+            ("null", &[]),
+            ("[]", &[]),
+            ("{}", &[]),
+            ("3", &[]),
+        ] {
+            assert_eq!(warnings(&serde_json::from_str(value).unwrap()), expected, "{value}");
         }
     }
 

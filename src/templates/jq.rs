@@ -11,6 +11,7 @@ mod cost;
 mod excerpt;
 mod guard;
 mod library;
+mod reads;
 mod rewrite;
 
 use std::ops::ControlFlow;
@@ -24,6 +25,7 @@ use jaq_std::ValT as _;
 
 use self::excerpt::{excerpt, formatted};
 use self::guard::{Bounded, Guard, STEPS};
+pub(crate) use self::reads::{Place, Step};
 
 use crate::model::text::truncate;
 
@@ -43,6 +45,8 @@ const MAIN: &str = "iter8_filter";
 pub struct Filter {
     compiled: jaq_core::Filter<Bounded>,
     text: String,
+    /// Places in the document that the filter reads, if they are known.
+    reads: Option<Vec<Place>>,
 }
 
 impl std::fmt::Debug for Filter {
@@ -97,6 +101,7 @@ impl Filter {
             let rest = errors.first().and_then(|(_, rest)| rest.as_ref());
             syntax_error(text, rest.map(|token| token.0))
         })?;
+        let reads = reads::reads(&term);
         let library = library::defs().map(shortened);
         let main = Def { name: MAIN, args: Vec::new(), body: term };
         let defs = library.chain([main]).map(rewrite::guarded);
@@ -108,12 +113,17 @@ impl Filter {
             let unknown: Vec<_> = unknown.map(|(name, kind)| format!("{kind} `{name}`")).collect();
             format!("uses undefined {}", unknown.join(", "))
         })?;
-        Ok(Self { compiled, text: text.to_owned() })
+        Ok(Self { compiled, text: text.to_owned(), reads })
     }
 
     /// Returns the filter as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the places in a document whose keys or entries the filter reads; `None` if it is too complex to know them.
+    pub(crate) fn reads(&self) -> Option<&[Place]> {
+        self.reads.as_deref()
     }
 
     /// Evaluates the filter on a JSON document as a condition.

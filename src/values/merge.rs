@@ -1,5 +1,6 @@
 //! Sources of values, and their precedence.
 
+use helm_yaml::{Document, DuplicateKey};
 use serde_json::{Map, Value};
 
 use super::input::{InputError, InputErrors};
@@ -10,8 +11,11 @@ use crate::model::codec;
 use crate::model::text::truncate;
 use crate::redact::{REDACTED, is_secret_path, redact_text};
 
-/// Maximum length of a flag's text in an error, in characters.
+/// Maximum length of a flag's text or of a key in a message, in characters.
 const MAX_EXCERPT: usize = 80;
+
+/// Maximum number of warnings about one file.
+const MAX_WARNINGS: usize = 10;
 
 /// Merged values, with the origin of each.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Values {
     pub value: Value,
     /// Files and flags that set its fields.
     pub origins: Origins,
+    /// Warnings about what the sources say twice.
+    pub warnings: Vec<String>,
 }
 
 /// Values of one flag.
@@ -65,13 +71,13 @@ impl Source {
 /// always a map.
 pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, String>) -> Result<Values, InputErrors> {
     let mut values = Map::new();
-    let (mut origins, mut errors) = (Origins::default(), Vec::new());
+    let (mut origins, mut errors, mut warnings) = (Origins::default(), Vec::new(), Vec::new());
     let mut ordered: Vec<&Source> = sources.iter().collect();
     ordered.sort_by_key(|source| source.rank());
     for source in ordered {
         let (flag, text, kind) = match source {
             Source::File { name, text } => {
-                match file(name, text, &mut origins) {
+                match file(name, text, &mut origins, &mut warnings) {
                     Ok(map) => overlay(&mut values, map),
                     Err(error) => errors.push(error),
                 }
@@ -92,7 +98,7 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
             }
         }
     }
-    InputErrors::check(errors, Values { value: Value::Object(values), origins })
+    InputErrors::check(errors, Values { value: Value::Object(values), origins, warnings })
 }
 
 /// Removes map entries that are `null`: in values, `null` means "not set", so that a flag can unset what a file sets. Lists keep their
@@ -118,9 +124,21 @@ fn fields(text: &str, kind: Kind<'_>) -> Value {
 }
 
 /// Reads the map in a values file; an empty file is an empty map.
-fn file(name: &str, text: &str, origins: &mut Origins) -> Result<Map<String, Value>, InputError> {
+fn file(
+    name: &str,
+    text: &str,
+    origins: &mut Origins,
+    warnings: &mut Vec<String>,
+) -> Result<Map<String, Value>, InputError> {
     let invalid = |message| InputError::of_source(Origin::File { name: name.to_owned(), line: None }, message);
-    let (value, lines) = helm_yaml::value_with_lines(text).map_err(|error| invalid(error.to_string()))?;
+    let Document { value, lines, duplicates } =
+        helm_yaml::document_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
+    warnings.extend(duplicates.iter().take(MAX_WARNINGS).map(|duplicate| {
+        let DuplicateKey { key, first, line } = duplicate;
+        let origin = Origin::File { name: name.to_owned(), line: Some(*line) };
+        let key = truncate(&redact_text(key), MAX_EXCERPT);
+        format!("{origin}: duplicate key `{key}`: the value on line {first} has no effect")
+    }));
     origins.push_file(name, lines);
     match value {
         Value::Object(map) => Ok(map),
@@ -171,6 +189,15 @@ mod tests {
     use super::*;
     use crate::model::path::FieldPath;
     use serde_json::json;
+
+    #[test]
+    fn duplicate_keys_of_a_file_are_warnings_and_the_last_one_applies() {
+        let text = "assess:\n  SLOs:\n    upper:\n      http/error-count: 0\n      http/error-count: 100\n".to_owned();
+        let merged = merge(&[Source::File { name: "values.yaml".into(), text }], &no_files).unwrap();
+        assert_eq!(merged.value["assess"]["SLOs"]["upper"]["http/error-count"], json!(100));
+        let expected = "values.yaml:5: duplicate key `http/error-count`: the value on line 4 has no effect";
+        assert_eq!(merged.warnings, [expected]);
+    }
 
     fn no_files(_: &str) -> Result<String, String> {
         Err("no such file".to_owned())

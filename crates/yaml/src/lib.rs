@@ -26,6 +26,28 @@ pub const MAX_BYTES: usize = 8 << 20;
 /// Maximum accepted nesting of maps and lists.
 pub const MAX_DEPTH: usize = 100;
 
+/// A document, and its positions in the text.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The value.
+    pub value: Value,
+    /// Line of each node.
+    pub lines: Lines,
+    /// Keys that a map has more than once, in the order of the text.
+    pub duplicates: Vec<DuplicateKey>,
+}
+
+/// A key that a map has already; its value replaces the earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateKey {
+    /// The key.
+    pub key: String,
+    /// Line of the key before, from 1.
+    pub first: u64,
+    /// Line of this key, from 1.
+    pub line: u64,
+}
+
 /// A syntax or conversion error, with its position if known.
 #[derive(Debug, thiserror::Error)]
 pub struct YamlError {
@@ -59,7 +81,7 @@ impl fmt::Display for YamlError {
 /// errors, on numbers that JSON does not have, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     check_size(text)?;
-    read::value(text, Track::Nothing, Scalars::Typed).map(|(value, _)| value)
+    read::document(text, Track::Nothing, Scalars::Typed).map(|document| document.value)
 }
 
 /// Parses YAML like [`value_from_yaml`], and fails if the text has more than one document. Empty documents do not count.
@@ -72,13 +94,18 @@ pub fn single_value_from_yaml(text: &str) -> Result<Value, YamlError> {
 /// whose scalars are all strings.
 pub fn strings_from_yaml(text: &str) -> Result<Value, YamlError> {
     check_size(text)?;
-    read::value(text, Track::Nothing, Scalars::AsWritten).map(|(value, _)| value)
+    read::document(text, Track::Nothing, Scalars::AsWritten).map(|document| document.value)
 }
 
 /// Parses YAML like [`value_from_yaml`], and returns the line of each node.
 pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
+    document_from_yaml(text).map(|document| (document.value, document.lines))
+}
+
+/// Parses YAML like [`value_from_yaml`], and returns the line of each node and the duplicate keys.
+pub fn document_from_yaml(text: &str) -> Result<Document, YamlError> {
     check_size(text)?;
-    read::value(text, Track::Lines, Scalars::Typed)
+    read::document(text, Track::Lines, Scalars::Typed)
 }
 
 fn check_size(text: &str) -> Result<(), YamlError> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::lines::Lines;
 use super::scalar::{RequestedType, Scalar, resolve};
-use super::{MAX_DEPTH, YamlError};
+use super::{Document, DuplicateKey, MAX_DEPTH, YamlError};
 
 /// Bound on copies by anchors and aliases, in units of [`weight`]: enough for real files, too little for an alias bomb.
 const MAX_COPIED: usize = 16 << 20;
@@ -36,19 +36,21 @@ enum Node {
 }
 
 /// Parses the first document in `text`; `null` if there is none.
-pub fn value(text: &str, track: Track, scalars: Scalars) -> Result<(Value, Lines), YamlError> {
+pub fn document(text: &str, track: Track, scalars: Scalars) -> Result<Document, YamlError> {
     let mut reader = Reader::new(text, track, scalars);
     loop {
         let (event, span) = reader.next()?;
         match event {
-            Event::StreamEnd => return Ok((Value::Null, Lines::leaf(1))),
+            Event::StreamEnd => {
+                return Ok(Document { value: Value::Null, lines: Lines::leaf(1), duplicates: Vec::new() });
+            }
             Event::StreamStart | Event::DocumentStart(..) => {}
             event => {
                 let (node, lines) = reader.node(event, span, 0)?;
                 let value = reader.value(node, span)?;
                 // The rest of the document has to be valid; later documents are ignored.
                 reader.next()?;
-                return Ok((value, lines));
+                return Ok(Document { value, lines, duplicates: reader.duplicates });
             }
         }
     }
@@ -82,6 +84,7 @@ struct Reader<'a> {
     copied: usize,
     track: Track,
     scalars: Scalars,
+    duplicates: Vec<DuplicateKey>,
 }
 
 impl<'a> Reader<'a> {
@@ -94,7 +97,7 @@ impl<'a> Reader<'a> {
         };
         options.set_emit_comments(false);
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { parser, anchors: HashMap::new(), copied: 0, track, scalars }
+        Self { parser, anchors: HashMap::new(), copied: 0, track, scalars, duplicates: Vec::new() }
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
@@ -164,6 +167,8 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, start: u64, depth: usize) -> Result<(Value, Lines), YamlError> {
         let (mut map, mut lines) = (Map::new(), HashMap::new());
+        // Keys written here: those of a merge are there to be overridden.
+        let mut own: HashMap<String, u64> = HashMap::new();
         loop {
             let (key, key_span) = self.next()?;
             if key == Event::MappingEnd {
@@ -189,6 +194,9 @@ impl<'a> Reader<'a> {
             let value = self.value(node, span)?;
             if self.track == Track::Lines {
                 lines.insert(key.clone(), at.at(line(key_span)));
+                if let Some(first) = own.insert(key.clone(), line(key_span)) {
+                    self.duplicates.push(DuplicateKey { key: key.clone(), first, line: line(key_span) });
+                }
             }
             map.insert(key, value);
         }

@@ -119,3 +119,19 @@ fn scalars_as_written_are_strings_except_null() {
     });
     assert_eq!(strings_from_yaml(text).unwrap(), expected);
 }
+
+#[test]
+fn duplicate_keys_are_reported_with_their_lines() {
+    let text = "a: 1\nb:\n  - {c: 1, d: 2}\n  - {c: 1, c: 2}\na: 3\n'a': 4\non: 1\n'true': 2\n";
+    let found: Vec<(String, u64, u64)> = document_from_yaml(text)
+        .unwrap()
+        .duplicates
+        .into_iter()
+        .map(|duplicate| (duplicate.key, duplicate.first, duplicate.line))
+        .collect();
+    let expected = [("c", 4, 4), ("a", 1, 5), ("a", 5, 6), ("true", 7, 8)];
+    assert_eq!(found, expected.map(|(key, first, line)| (key.to_owned(), first, line)));
+    // A merge is there to be overridden.
+    let merged = "base: &base {a: 1}\none: {<<: *base, a: 2}\ntwo: {a: 2, <<: *base}\n";
+    assert!(document_from_yaml(merged).unwrap().duplicates.is_empty());
+}

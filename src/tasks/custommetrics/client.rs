@@ -13,6 +13,7 @@ use crate::model::tls_problem::TlsProblem;
 use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::providers::response::{Reading, Response, read};
 use crate::providers::retry::{delay, is_transient};
+use crate::providers::sample_time::Asked;
 use crate::providers::{MetricSpec, ProviderSpec};
 use crate::redact::{RequestSecrets, redact_text, redact_url};
 use crate::templates::random::RandomBits;
@@ -107,6 +108,7 @@ impl ProviderClient<'_> {
         let query = query.map(|query| secrets.redact(&query));
         let mut result = result(Reading::error(ErrorKind::Other, "not queried"), source, query);
         let stop = &self.env.stop;
+        let asked = asked(&request);
         let attempts = self.attempts(metric, request, &secrets, &mut result.attempts);
         let End { last, before } = tokio::select! {
             end = attempts => end,
@@ -120,7 +122,8 @@ impl ProviderClient<'_> {
             Ok(response) => {
                 result.status = Some(response.status);
                 result.skew = response.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
-                result.reading = reading(metric, Response { status: response.status, body: &response.body }, &secrets);
+                let response = Response { status: response.status, body: &response.body, asked };
+                result.reading = reading(metric, response, &secrets);
             }
             Err(error) if error.kind == WebErrorKind::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
@@ -169,7 +172,7 @@ impl ProviderClient<'_> {
             // Drop the response before the next attempt.
             let (status, retried) = match last {
                 Ok(WebResponse { status, body, .. }) => {
-                    (Some(status), reading(metric, Response { status, body: &body }, secrets))
+                    (Some(status), reading(metric, Response { status, body: &body, asked: None }, secrets))
                 }
                 Err(error) => (None, not_sent(&error, secrets)),
             };
@@ -249,6 +252,15 @@ fn reading(metric: &MetricSpec, response: Response<'_>, secrets: &RequestSecrets
         warnings: redacted.warnings.into_iter().map(redact).collect(),
         remark: reading.remark,
     }
+}
+
+/// Returns the time that a request to Prometheus's API asks for, in its URL or form.
+fn asked(request: &WebRequest) -> Option<Asked> {
+    let url = Url::parse(&request.url).ok()?;
+    let is_query = [QUERY, QUERY_RANGE].iter().any(|path| url.path().ends_with(path));
+    let form = url::form_urlencoded::parse(request.body.as_deref().unwrap_or_default());
+    let params: Vec<_> = url.query_pairs().chain(form).collect();
+    Asked::of(params.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))).filter(|_| is_query)
 }
 
 /// Reading for a request that could not be sent.

@@ -49,6 +49,7 @@ struct Row {
     reduce: Option<Value>,
     partial: Option<Value>,
     on_warning: Option<Value>,
+    sample_age: Option<f64>,
     class: Value,
     policy: Option<String>,
     #[serde(default)]
@@ -65,12 +66,17 @@ impl Row {
         matches!(self.connection.as_deref(), Some("silence" | "drip"))
     }
 
-    fn reply(&self) -> Reply {
+    /// Returns the response to a query for this time, in seconds since 1970.
+    fn reply(&self, time: &str) -> Reply {
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec();
         match self.connection.as_deref() {
             None => {
                 let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                Reply::with(self.status.unwrap_or(200), &headers, &self.body)
+                let body = match self.sample_age {
+                    Some(age) => self.body.replace("TIME", &(time.parse::<f64>().unwrap() - age).to_string()),
+                    None => self.body.clone(),
+                };
+                Reply::with(self.status.unwrap_or(200), &headers, &body)
             }
             Some("silence") => Reply::Silence,
             Some("drip") => Reply::DripForever(head, Duration::from_millis(100)),
@@ -119,7 +125,7 @@ impl Matrix {
         let shared = rows.to_vec();
         let server = MisbehavingServer::scripted(move |request| {
             let row = shared.iter().find(|row| row.name == request.param("query"));
-            row.map_or_else(|| panic!("{request:?}"), Row::reply)
+            row.map_or_else(|| panic!("{request:?}"), |row| row.reply(request.param("time")))
         });
         let gone = format!("http://{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
         let template = |provider: &str, url: &str| {

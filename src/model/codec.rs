@@ -136,7 +136,7 @@ fn from_iter8(result: &mut Value) {
 }
 
 /// Removes `null` entries from all maps.
-fn drop_nulls(value: &mut Value) {
+pub(crate) fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, value| !value.is_null());

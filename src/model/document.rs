@@ -102,6 +102,15 @@ pub struct ExperimentResult {
     pub insights: Option<Insights>,
 }
 
+impl ExperimentResult {
+    /// Returns true if this program wrote the result: it has a record per task, and a verdict per SLO and version.
+    pub(crate) fn has_records(&self) -> bool {
+        let has_verdicts = || self.insights.as_ref().is_some_and(|insights| !insights.verdicts.is_empty());
+        let has_counters = self.schema_version.is_some() || self.num_completed_loops.is_some();
+        has_counters || !self.tasks.is_empty() || has_verdicts()
+    }
+}
+
 impl Experiment {
     /// Returns the number of loops whose tasks all finished. Documents of Iter8 do not count them: all loops but an unfinished newest one.
     pub fn completed_loops(&self) -> u64 {

@@ -98,10 +98,13 @@ fn summary(out: &mut String, summary: &Summary) {
     if let Some(version) = &summary.version {
         line("Written by", &format!("iter8 {}", clipped(&one_line(version), MAX_NAME)));
     }
+    if let Some(contradiction) = &summary.contradiction {
+        prose(out, "  Contradiction: ", contradiction);
+    }
 }
 
 fn outcome(summary: &Summary) -> String {
-    use Overall::{Failed, Incomplete, Inconclusive, Interrupted, Satisfied, Unassessed, Violated};
+    use Overall::{Failed, Incomplete, Inconclusive, Interrupted, Invalid, Satisfied, Unassessed, Violated};
     let counts = summary.verdicts;
     let open = counts.inconclusive + counts.unassessed;
     let share = |count: usize, verdict: &str| format!("{count} of {} verdicts {verdict}", counts.total());
@@ -114,6 +117,7 @@ fn outcome(summary: &Summary) -> String {
         Failed => "failed (a task failed)".to_owned(),
         Interrupted => "interrupted (results are partial)".to_owned(),
         Incomplete => "incomplete (some tasks have not finished)".to_owned(),
+        Invalid => "invalid (the document contradicts itself or its spec)".to_owned(),
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Summary {
     pub version: Option<String>,
     /// Revision of the experiment within its group.
     pub revision: Option<i64>,
+    /// Contradiction in the document, if its outcome is `invalid`.
+    pub contradiction: Option<String>,
     /// Number of verdicts of each kind.
     pub verdicts: VerdictCounts,
 }
@@ -123,6 +125,8 @@ pub enum Overall {
     Interrupted,
     /// Some tasks have not finished: the experiment has not run yet, is still running, or was killed.
     Incomplete,
+    /// The document contradicts itself, or its result is not that of its spec.
+    Invalid,
 }
 
 /// Number of verdicts of each kind.

@@ -1,7 +1,8 @@
 //! Conditions of `assert`, judged from the document, and the progress of a run.
 //!
 //! A judgement is *decided* if waiting for the recorded run cannot change it. Documents written by Iter8 have no task records and no
-//! verdicts; their counters and matrices suffice.
+//! verdicts; their counters and matrices suffice. No condition holds for a document that contradicts itself or its spec
+//! ([`super::contradictions`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatu
 use crate::model::insights::Insights;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact::redact_text;
+use crate::slo::contradictions;
 use suggest::did_you_mean;
 
 /// A condition of `assert`.
@@ -157,6 +159,25 @@ pub fn progress(experiment: &Experiment) -> Progress<'_> {
 
 /// Judges one condition.
 pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
+    let judgement = judge_recorded(experiment, condition);
+    if !judgement.holds && !judgement.inconclusive {
+        return judgement;
+    }
+    let contradiction = match condition {
+        AssertCondition::Completed | AssertCondition::NoFailure => contradictions::of_tasks(experiment),
+        AssertCondition::Slos => contradictions::first(experiment),
+    };
+    match contradiction {
+        None => judgement,
+        Some(contradiction) => {
+            let sentence = format!("{}; run the experiment again", redact_text(&contradiction));
+            Judgement { holds: false, inconclusive: false, sentence, ..judgement }
+        }
+    }
+}
+
+/// Judges one condition by the parts of the document that record it.
+fn judge_recorded(experiment: &Experiment, condition: AssertCondition) -> Judgement {
     let progress = progress(experiment);
     match condition {
         AssertCondition::Completed => {
@@ -224,13 +245,25 @@ pub(super) fn is_assess_planned(experiment: &Experiment) -> bool {
     experiment.spec.iter().any(|task| task.name() == "assess")
 }
 
-/// Returns true if every recorded `assess` task of the newest loop has finished.
+/// Returns true if every `assess` task of the newest loop has finished.
 pub(super) fn is_assessed(experiment: &Experiment) -> bool {
-    let is_finished = |result: &ExperimentResult| {
+    let Some(result) = &experiment.result else { return false };
+    if result.has_records() {
         let mut records = result.tasks.iter().filter(|record| record.task == "assess");
-        records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
-    };
-    experiment.result.as_ref().is_some_and(is_finished)
+        return records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped));
+    }
+    let last = experiment.spec.iter().rposition(|task| task.name() == "assess");
+    last.is_none_or(|last| done_in_newest_loop(experiment, result) > last)
+}
+
+/// Returns the number of finished tasks of the newest loop in a document of Iter8. The first versions count those of all loops.
+fn done_in_newest_loop(experiment: &Experiment, result: &ExperimentResult) -> usize {
+    let (done, planned) = (result.num_completed_tasks, experiment.spec.len());
+    if done <= planned {
+        return done;
+    }
+    let earlier = usize::try_from(result.num_loops).unwrap_or(usize::MAX).saturating_sub(1).saturating_mul(planned);
+    done.saturating_sub(earlier)
 }
 
 /// Returns the time at which the newest loop was assessed; `None` if it was not, or in documents written by Iter8.

@@ -3,6 +3,8 @@
 pub(crate) mod assertion;
 pub mod assess;
 pub(crate) mod condition;
+pub(crate) mod contradictions;
 pub(crate) mod load_validity;
 pub mod loops;
+mod planned_slos;
 pub(crate) mod summary;

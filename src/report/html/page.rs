@@ -173,6 +173,7 @@ fn overall(overall: Overall) -> State {
         Overall::Failed => state("bad", "✗", "The experiment failed"),
         Overall::Interrupted => state("open", "!", "Interrupted; results are partial"),
         Overall::Incomplete => state("plain", "…", "Some tasks have not finished"),
+        Overall::Invalid => state("bad", "✗", "The document contradicts itself or its spec"),
     }
 }
 
@@ -197,6 +198,9 @@ fn status(status: TaskStatus) -> State {
 
 /// Details the outcome: verdicts per version, or the task that failed.
 fn sentence(view: &ReportView) -> String {
+    if let Some(contradiction) = &view.summary.contradiction {
+        return format!("Run the experiment again: {contradiction}.");
+    }
     if view.summary.failure
         && let Some(task) = view.tasks.iter().find(|t| t.status == TaskStatus::Failed)
     {

@@ -8,7 +8,8 @@ use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::Outcome;
 use crate::redact::{redact_text, redact_url};
-use crate::slo::assertion::{AssertCondition, judge};
+use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
+use crate::slo::contradictions;
 
 /// Maximum number of versions; a document with more is damaged or hostile.
 const MAX_VERSIONS: usize = 100;
@@ -39,9 +40,14 @@ impl ReportView {
             start_time: result.start_time,
             version: result.iter8_version.clone(),
             revision: result.revision,
+            contradiction: None,
             verdicts: counts(&verdicts),
         };
         summary.outcome = overall(&summary);
+        if let Some(contradiction) = contradiction(experiment, summary.outcome) {
+            summary.outcome = Overall::Invalid;
+            summary.contradiction = Some(redact_text(&contradiction));
+        }
         Self { summary, tasks: tasks(experiment, result), versions, verdicts, load, loops, trends }
     }
 }
@@ -63,6 +69,13 @@ fn overall(summary: &Summary) -> Overall {
     } else {
         Overall::Unassessed
     }
+}
+
+/// Returns the contradiction of a document that has run, unless its outcome is a failure anyway.
+fn contradiction(experiment: &Experiment, outcome: Overall) -> Option<String> {
+    let is_failure = matches!(outcome, Overall::Failed | Overall::Violated | Overall::Interrupted);
+    let has_run = progress(experiment).state != RunState::NotStarted;
+    if has_run && !is_failure { contradictions::first(experiment) } else { None }
 }
 
 fn counts(verdicts: &[VersionVerdict]) -> VerdictCounts {

@@ -11,7 +11,7 @@ use super::measurement;
 use crate::metrics::insights::merge;
 use crate::model::codec::value_from_yaml;
 use crate::model::contribution::{Contribution, VersionMetrics};
-use crate::model::document::{Experiment, ExperimentResult};
+use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::missing::{MissingCause, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::number::Number;
@@ -152,8 +152,18 @@ fn judged(spec: &ProviderSpec, reading: Reading, bound: Bound, limit: f64) -> (V
     let assessment = assess(&insights, &limits);
     merge(&mut insights, &Contribution { assessment: Some(assessment), ..Contribution::default() }).unwrap();
     let verdict = insights.verdicts[0].clone();
-    let result = ExperimentResult { insights: Some(insights), num_loops: 1, ..ExperimentResult::default() };
-    let text = serde_json::to_string(&Experiment { result: Some(result), ..Experiment::default() }).unwrap();
+    let with = Some(json!({"SLOs": limits}));
+    let spec = vec![TaskSpec { task: Some("assess".to_owned()), with, ..TaskSpec::default() }];
+    let record = json!([{"task": "assess", "status": "done"}]);
+    let result = ExperimentResult {
+        insights: Some(insights),
+        num_loops: 1,
+        num_completed_tasks: 1,
+        tasks: serde_json::from_value(record).unwrap(),
+        ..ExperimentResult::default()
+    };
+    let experiment = Experiment { spec, result: Some(result), ..Experiment::default() };
+    let text = serde_json::to_string(&experiment).unwrap();
     let judgement = judge(&serde_json::from_str(&text).unwrap(), AssertCondition::Slos);
     let exit = if judgement.holds {
         0

@@ -8,10 +8,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{BoxFuture, ScriptEnd, Shell};
+use crate::ports::{BoxFuture, ScriptEnd, ScriptLog, Shell};
 
 /// Maximum length of an output line; longer ones are split.
-const MAX_LINE_BYTES: u64 = 16 << 10;
+const MAX_LINE_BYTES: usize = 16 << 10;
 
 /// Time for reading the remaining output after the script has ended: a background process may keep the pipe open forever.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ impl Shell for SystemShell {
         &'a self,
         script: &'a str,
         timeout: Duration,
-        line: &'a (dyn Fn(&str) + Send + Sync),
+        log: &'a dyn ScriptLog,
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
         Box::pin(async move {
@@ -34,7 +34,7 @@ impl Shell for SystemShell {
             })?;
             let outputs = (child.stdout.take(), child.stderr.take());
             let output = async {
-                tokio::join!(pass_lines(outputs.0, line), pass_lines(outputs.1, line));
+                tokio::join!(pass_lines(outputs.0, log), pass_lines(outputs.1, log));
             };
             tokio::pin!(output);
             let mut output_ended = false;
@@ -87,19 +87,39 @@ async fn kill_group(child: &mut Child) {
     let _ = child.kill().await;
 }
 
-async fn pass_lines(output: Option<impl tokio::io::AsyncRead + Unpin>, line: &(dyn Fn(&str) + Send + Sync)) {
+async fn pass_lines(output: Option<impl tokio::io::AsyncRead + Unpin>, log: &dyn ScriptLog) {
     let Some(output) = output else { return };
     let mut reader = BufReader::new(output);
-    let mut buffer = Vec::new();
-    while matches!(next_line(&mut reader, &mut buffer).await, Ok(read) if read > 0) {
-        let text = String::from_utf8_lossy(&buffer);
-        line(text.trim_end_matches(['\n', '\r']));
-        buffer.clear();
+    let mut line = Vec::new();
+    while matches!(next_part(&mut reader, &mut line).await, Ok(read) if read > 0) {
+        if line.ends_with(b"\n") {
+            pass(&line, log);
+            line.clear();
+        } else if line.len() >= MAX_LINE_BYTES {
+            line = pass_start(&line, log);
+        }
+    }
+    if !line.is_empty() {
+        pass(&line, log);
     }
 }
 
-async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<usize> {
-    reader.take(MAX_LINE_BYTES).read_until(b'\n', buffer).await
+async fn next_part(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<usize> {
+    let room = MAX_LINE_BYTES.saturating_sub(line.len()).max(1);
+    reader.take(room as u64).read_until(b'\n', line).await
+}
+
+fn pass(line: &[u8], log: &dyn ScriptLog) {
+    log.line(String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']));
+}
+
+/// Passes the start of a long line, and returns its end, in which a secret may have begun.
+fn pass_start(line: &[u8], log: &dyn ScriptLog) -> Vec<u8> {
+    let text = log.redact(&String::from_utf8_lossy(line));
+    let kept = log.longest_secret().min(MAX_LINE_BYTES / 2);
+    let (start, end) = text.split_at(text.floor_char_boundary(text.len().saturating_sub(kept)));
+    log.line(start);
+    end.as_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -109,8 +129,10 @@ mod tests {
 
     async fn run(script: &str, timeout: Duration, stop: &CancellationToken) -> (ScriptEnd, Vec<String>) {
         let lines = Mutex::new(Vec::new());
-        let end =
-            SystemShell.run(script, timeout, &|line| lines.lock().unwrap().push(line.to_owned()), stop).await.unwrap();
+        let end = SystemShell
+            .run(script, timeout, &|line: &str| lines.lock().unwrap().push(line.to_owned()), stop)
+            .await
+            .unwrap();
         (end, lines.into_inner().unwrap())
     }
 
@@ -150,6 +172,40 @@ mod tests {
         let stop = CancellationToken::new();
         stop.cancel();
         assert_eq!(run("sleep 100", LONG, &stop).await.0, ScriptEnd::Interrupted);
+    }
+
+    /// A log that redacts one secret.
+    struct Redacting(Mutex<Vec<String>>);
+
+    const SECRET: &str = "hunter-two";
+
+    impl ScriptLog for Redacting {
+        fn line(&self, line: &str) {
+            self.0.lock().unwrap().push(self.redact(line));
+        }
+
+        fn redact(&self, text: &str) -> String {
+            text.replace(SECRET, "[hidden]")
+        }
+
+        fn longest_secret(&self) -> usize {
+            SECRET.len()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_redacted_wherever_its_line_is_split() {
+        for before in [MAX_LINE_BYTES - SECRET.len(), MAX_LINE_BYTES - 4, MAX_LINE_BYTES, 5] {
+            let log = Redacting(Mutex::default());
+            // The pause splits it into two writes.
+            let script =
+                format!("head -c {before} /dev/zero | tr '\\0' x; printf hunter-; sleep 0.05; echo two; echo end");
+            SystemShell.run(&script, LONG, &log, &CancellationToken::new()).await.unwrap();
+            let lines = log.0.into_inner().unwrap();
+            let expected = format!("{}[hidden]end", "x".repeat(before));
+            assert_eq!(lines.concat(), expected, "{before}");
+            assert_eq!(lines.last().map(String::as_str), Some("end"));
+        }
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@ use super::{INTERRUPT_GRACE, PipelineError, RunEnd, interrupt_grace_over};
 use crate::model::document::TaskStatus;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{Env, Event};
-use crate::redact::RequestSecrets;
 use crate::tasks::{OnStop, TaskContext};
 
 impl Prepared {
@@ -46,13 +45,8 @@ impl Prepared {
         let started = Instant::now();
         env.observer.observe(Event::TaskStarted { index, task: name.clone() });
         let measured = BTreeSet::new();
-        let context = TaskContext {
-            index,
-            experiment: &self.experiment,
-            measured: &measured,
-            secrets: &RequestSecrets::default(),
-            env,
-        };
+        let context =
+            TaskContext { index, experiment: &self.experiment, measured: &measured, secrets: &self.secrets, env };
         let end = tokio::select! {
             end = load.run_share(&context, fleet) => end,
             () = interrupt_grace_over(env, OnStop::Finish) => Ok(()),

@@ -181,7 +181,7 @@ impl LoopRun<'_, '_> {
             }
         }
         if let Err(store) = self.end(index, TaskStatus::Failed, started, Some(error.to_string()), notes).await {
-            self.env.observer.observe(Event::TaskLog { index, line: format!("{store}") });
+            self.env.observer.observe(Event::TaskLog { index, line: self.document.redact(&store.to_string()) });
         }
         Step::Failed(error.map_text(|text| self.document.redact(text)))
     }

@@ -18,7 +18,7 @@ pub use env::Env;
 pub use events::{Event, LoadProgress, Observer};
 pub use files::Files;
 pub use recording::{RecordedTask, Recording, RecordingError};
-pub use shell::{ScriptEnd, Shell};
+pub use shell::{ScriptEnd, ScriptLog, Shell};
 pub use store::{DocumentStore, StoreError};
 pub use web::{Web, WebError, WebErrorKind, WebRequest, WebResponse};
 

@@ -70,6 +70,19 @@ impl RequestSecrets {
         self.secrets.len() > known
     }
 
+    /// Returns these secrets and the lines of those that have several, for output that is redacted line by line.
+    pub(crate) fn with_lines(&self) -> Self {
+        let mut secrets = self.clone();
+        let several = self.secrets.iter().filter(|secret| secret.contains('\n'));
+        secrets.add(&several.flat_map(|secret| secret.lines()).map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+        secrets
+    }
+
+    /// Returns the length of the longest secret in its longest encoding, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.encodings.first().map_or(0, String::len)
+    }
+
     /// Returns the secrets.
     pub(crate) fn values(&self) -> &[String] {
         &self.secrets
@@ -246,6 +259,14 @@ mod tests {
         let sent = RequestSecrets::of_webhook("http://hook.test/services/T0/SECREThook?x=visible", &[]);
         let text = "hook.test has no SECREThook in /services/T0/SECREThook";
         assert_eq!(sent.redact(text), "hook.test has no [hidden] in [hidden]");
+    }
+
+    #[test]
+    fn lines_of_a_secret_are_redacted() {
+        let secrets = RequestSecrets::from_values(vec!["first-line\r\nlast-line\n".to_owned(), "other".repeat(2)]);
+        let lines = secrets.with_lines();
+        assert_eq!(lines.redact("first-line, last-line, otherother"), "[hidden], [hidden], [hidden]");
+        assert_eq!(lines.longest(), r"first-line%0D%0Alast-line%0A".len());
     }
 
     #[test]

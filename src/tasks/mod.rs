@@ -36,7 +36,7 @@ use crate::model::insights::Insights;
 use crate::model::object::Permission;
 use crate::model::slo::SloLimits;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::ports::{BoxFuture, Env, Files};
+use crate::ports::{BoxFuture, Env, Event, Files};
 use crate::redact::{RequestSecrets, redact_task_with};
 use crate::values::input::InputError;
 
@@ -63,6 +63,11 @@ impl TaskContext<'_> {
             result.values_digest = None;
         }
         experiment
+    }
+
+    /// Logs a line without the known secrets.
+    pub(crate) fn log(&self, line: &str) {
+        self.env.observer.observe(Event::TaskLog { index: self.index, line: self.secrets.redact(line) });
     }
 
     /// Waits for `work`, and gives up when the run is interrupted.

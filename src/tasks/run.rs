@@ -10,7 +10,8 @@ use super::{OnStop, Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind}
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::{GoDuration, PositiveDuration};
-use crate::ports::{BoxFuture, Event, ScriptEnd};
+use crate::ports::{BoxFuture, ScriptEnd, ScriptLog};
+use crate::redact::{RequestSecrets, redact_text};
 use crate::values::input::{InputError, typed};
 
 /// Registry entry.
@@ -110,8 +111,7 @@ impl Task for Run {
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
-            let index = cx.index;
-            let log = |line: &str| cx.env.observer.observe(Event::TaskLog { index, line: line.to_owned() });
+            let log = RedactedLog { cx, secrets: cx.secrets.with_lines() };
             let end = cx.env.shell.run(&self.script, self.timeout, &log, &cx.env.stop).await;
             match end.map_err(|error| TaskError::failed(format!("cannot start a shell: {error}")))? {
                 ScriptEnd::Exited(0) => Ok(Contribution::default()),
@@ -127,6 +127,26 @@ impl Task for Run {
                 }),
             }
         })
+    }
+}
+
+/// Log of a script's output without secrets: those of the run by value, others by their form, as in `Authorization: Bearer …`.
+struct RedactedLog<'a> {
+    cx: &'a TaskContext<'a>,
+    secrets: RequestSecrets,
+}
+
+impl ScriptLog for RedactedLog<'_> {
+    fn line(&self, line: &str) {
+        self.cx.log(&self.redact(line));
+    }
+
+    fn redact(&self, text: &str) -> String {
+        redact_text(&self.secrets.redact(text))
+    }
+
+    fn longest_secret(&self) -> usize {
+        self.secrets.longest()
     }
 }
 

@@ -173,6 +173,86 @@ fn secret_headers_come_from_files_and_the_environment_and_are_sent_unchanged() {
 }
 
 #[test]
+fn the_output_of_scripts_is_logged_without_secrets() {
+    let server = MisbehavingServer::responds(200, "fine");
+    let cli = CliCase::new();
+    cli.write("password", "file-hunter\n");
+    let url = format!("http.url={}", server.url());
+    // Before the task that sends them; in two writes; long; to stderr; in a trace.
+    let script = "set -x; cat password; echo \"key is $KEY.\"; echo \"literal-hunter\" >&2; printf env-; sleep 0.1; echo hunter; \
+                  printf '%016382d%s\\n' 0 $KEY; : curl -H 'Authorization: Bearer other-hunter' http://h/";
+    let more =
+        ["--set-json", "http.headers.X-Key={\"env\": \"KEY\"}", "--set", "http.headers.X-Api-Key=literal-hunter"];
+    for quiet in [false, true] {
+        let mut command = cli.command();
+        command.args([
+            "run",
+            "--record",
+            if quiet { "quiet" } else { "recorded" },
+            "--set",
+            "tasks={run,http}",
+            "--set",
+            &url,
+        ]);
+        command.args(["--set", "http.numRequests=1,http.bearerToken.file=password"]).args(more);
+        command.args(["--set-json", &format!("run={}", serde_json::json!(script))]);
+        if quiet {
+            command.arg("--quiet");
+        }
+        let output = CliOutput::run(command.env("KEY", "env-hunter"), &cli.path(""));
+        output.exits(0);
+        if !quiet {
+            assert!(output.stderr.contains("  | key is [hidden].\n"), "{output:#?}");
+            assert!(output.stderr.contains("  | [hidden]\n"), "{output:#?}");
+            assert!(output.stderr.contains("Authorization: "), "{output:#?}");
+        }
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}
+
+#[test]
+fn a_document_that_contradicts_itself_is_not_asserted_and_its_report_says_so() {
+    let server = MisbehavingServer::responds(200, "fine");
+    let cli = CliCase::new();
+    let url = format!("http.url={}", server.url());
+    let args = ["run", "-q", "--set", "tasks={http,assess}", "--set", &url];
+    let slos = ["--set", "http.numRequests=4,http.qps=max,assess.SLOs.upper.http/error-rate=0.01"];
+    cli.run(args.iter().chain(&slos)).exits(0);
+    let document = cli.document();
+    let all = ["assert", "-c", "completed,nofailure,slos"];
+    cli.run(all).exits(0);
+    let mut stale = document.clone();
+    stale["spec"][1]["with"]["SLOs"]["upper"][0]["limit"] = serde_json::json!(0);
+    let mut damaged = document.clone();
+    damaged["result"]["insights"]["verdicts"][0]["verdict"] = serde_json::json!("inconclusive");
+    let mut partial = document;
+    partial["result"]["tasks"] = serde_json::json!([]);
+    for (document, contradiction) in [
+        (stale, "the SLO http/error-rate <= 0 of the spec was not judged"),
+        (damaged, "the verdict on http/error-rate <= 0.01 is inconclusive, but `SLOsSatisfied` says true"),
+        (partial, "the spec has 2 tasks, but the result has records of 0"),
+    ] {
+        cli.write("experiment.yaml", &document.to_string());
+        let asserted = cli.run(all);
+        asserted.exits(1);
+        let line = format!("FAILED  slos: {contradiction}; run the experiment again\n");
+        assert!(asserted.stdout.contains(&line), "{asserted:#?}");
+        let text = cli.run(["report"]).stdout;
+        assert!(text.contains("  Outcome: invalid (the document contradicts itself or its spec)\n"), "{text}");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&text).contains(&format!("Contradiction: {contradiction} ")), "{text}");
+        let json: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
+        assert_eq!(
+            (&json["summary"]["outcome"], &json["summary"]["contradiction"]),
+            (&"invalid".into(), &contradiction.into())
+        );
+        let page = cli.run(["report", "-o", "html"]).stdout;
+        assert!(page.contains("The document contradicts itself or its spec"), "{page}");
+    }
+}
+
+#[test]
 fn secrets_of_credentials_are_redacted_in_notes_about_responses() {
     let server = MisbehavingServer::responds(200, r#"{"error": "token hunter-raw expired"}"#);
     let cli = CliCase::new();

@@ -8,7 +8,6 @@ use super::job::{JobContext, JobEnd, Load, unless_stopped};
 use super::merge::{MergedLoad, shard_end};
 use super::start_barrier::StartBarrier;
 use crate::model::shard::{LoadPhase, ShardEnd, ShardReport};
-use crate::ports::Event;
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
 use crate::tasks::{TaskContext, TaskError};
 
@@ -137,7 +136,7 @@ async fn unless_expired<T>(job: &JobContext<'_>, work: impl Future<Output = T>) 
 fn log_failures(report: &ShardReport, cx: &TaskContext<'_>) {
     for end in report {
         if let ShardEnd::Failed(failure) = end {
-            cx.env.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });
+            cx.log(&failure.message);
         }
     }
 }

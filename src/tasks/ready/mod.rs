@@ -20,8 +20,8 @@ use crate::model::document::TaskSpec;
 use crate::model::duration::GoDuration;
 use crate::model::object::{ObjectRef, Permission, ResourceKind};
 use crate::model::path::FieldPath;
+use crate::ports::BoxFuture;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind, ObjectStates};
-use crate::ports::{BoxFuture, Event};
 use crate::tasks::ready::readiness::{Readiness, readiness};
 use crate::tasks::ready::settling::SETTLING;
 use crate::values::input::{InputError, typed};
@@ -208,8 +208,7 @@ impl Ready {
                 Err(error) => return Err(error),
             };
             if last.as_ref() != Some(&current) {
-                let line = format!("waiting for {}: {current}", self.object);
-                cx.env.observer.observe(Event::TaskLog { index: cx.index, line });
+                cx.log(&format!("waiting for {}: {current}", self.object));
             }
             *last = Some(current);
         }

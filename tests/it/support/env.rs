@@ -12,7 +12,7 @@ use iter8::model::contribution::Contribution;
 use iter8::model::document::{Experiment, TaskSpec};
 use iter8::ports::fleet::Fleet;
 use iter8::ports::{
-    BoxFuture, Clock, Env, Event, Files, Observer, ScriptEnd, Shell, Web, WebError, WebRequest, WebResponse,
+    BoxFuture, Clock, Env, Event, Files, Observer, ScriptEnd, ScriptLog, Shell, Web, WebError, WebRequest, WebResponse,
 };
 use iter8::tasks::{TaskContext, TaskError, TaskKind};
 use serde_json::Value;
@@ -114,7 +114,7 @@ impl Shell for TestEnv {
         &'a self,
         _: &'a str,
         _: Duration,
-        _: &'a (dyn Fn(&str) + Send + Sync),
+        _: &'a dyn ScriptLog,
         _: &'a CancellationToken,
     ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
         Box::pin(async { Ok(ScriptEnd::Exited(0)) })

@@ -13,6 +13,7 @@ use super::buffers::{self, BUFFER};
 use super::head::{self, Framing, Head, MAX_HEAD};
 use super::outgoing::Outgoing;
 use super::request::Request;
+use super::stray::Stray;
 use crate::load::cause::{Cause, Failure, Resend};
 use crate::load::progress::{Phase, Progress};
 
@@ -75,6 +76,8 @@ pub struct Connection<S> {
     /// There was an exchange before.
     is_used: bool,
     round_trip: Duration,
+    /// Body that may come before the next head, although the last response has none.
+    stray: Stray,
     sent: u64,
     received: u64,
     body_received: u64,
@@ -93,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             filled: 0,
             is_free: true,
             is_used: false,
+            stray: Stray::None,
             sent: 0,
             received: 0,
             body_received: 0,
@@ -202,6 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if wants.head || (wants.redirect && matches!(head.status, 300..=399)) {
             self.kept_head.extend_from_slice(&self.buffer[start..start + head.length]);
         }
+        self.stray = Stray::after(head.announced);
         let (body, ended, is_clean) = self.read_body(outgoing, &head, start + head.length, read, wants.body).await?;
         // A server that responds early need not read the rest of the request, so a further request could be misread.
         self.is_free = is_clean && head.is_keep_alive && outgoing.is_done() && !outgoing.request().is_last;
@@ -216,9 +221,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Length of the head when it was last parsed, and when its end was last searched for.
         let (mut parsed_at, mut seen) = (0, 0);
         loop {
+            let skipped = self.stray.skip(&self.buffer[start..self.filled])?;
+            if skipped.count > 0 {
+                start += skipped.count;
+                first = read.filter(|_| start < self.filled);
+            }
             let fresh = &self.buffer[start..self.filled];
             // Parsing starts over each time: a head that arrives in small pieces is parsed when it may be complete or has doubled.
             let is_worth_parsing = !fresh.is_empty()
+                && !skipped.is_partial
                 && (fresh.len() >= 2 * parsed_at || fresh.len() >= MAX_HEAD || head::may_end(fresh, seen));
             seen = fresh.len();
             parsed_at = if is_worth_parsing { seen } else { parsed_at };
@@ -234,6 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         return Err(Failure::new(Cause::Malformed, detail));
                     }
                     start += head.length;
+                    self.stray = Stray::after(head.announced);
                     (parsed_at, seen) = (0, 0);
                     first = read.filter(|_| start < self.filled);
                 }

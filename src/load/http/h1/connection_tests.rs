@@ -233,6 +233,40 @@ async fn a_connection_is_used_again_and_again() {
 }
 
 #[tokio::test]
+async fn bodies_where_there_is_none_are_skipped() {
+    let request = |is_head| if is_head { request(Method::HEAD, b"") } else { get() };
+    for (is_head, head, body) in [
+        (true, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "ok"),
+        (true, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", ""),
+        (true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "2\r\nok\r\n0\r\n\r\n"),
+        (true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ""),
+        (false, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "unchanged"),
+        (false, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", ""),
+    ] {
+        let (mut connection, mut peer) = pair(1 << 16);
+        let mut waiting = "";
+        for _ in 0..3 {
+            assert!(connection.is_ready().await);
+            // The body arrives when the next request is being sent.
+            peer.write_all(format!("{waiting}{head}").as_bytes()).await.unwrap();
+            let received = connection.exchange(&request(is_head), ALL, &Progress::default()).await.unwrap();
+            assert_eq!(received.body, 0, "{head}{body}");
+            assert_eq!(connection.head(), head.as_bytes(), "{head}{body}");
+            waiting = body;
+        }
+    }
+    let interim =
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for size in 1..interim.len() {
+        let read = read(interim, size).unwrap();
+        assert_eq!((read.status, read.body, read.is_free), (200, 2, true), "{size}");
+    }
+    // It will come, so the connection is not used again.
+    let no_content = read(b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", 99).unwrap();
+    assert_eq!((no_content.status, no_content.is_free), (204, false));
+}
+
+#[tokio::test]
 async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used() {
     for is_closed in [true, false] {
         let (mut connection, mut peer) = pair(1 << 16);

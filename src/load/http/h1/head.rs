@@ -39,6 +39,8 @@ pub struct Head {
     pub status: u16,
     /// End of the body.
     pub framing: Framing,
+    /// Body that the headers announce although the response has none; [`Framing::None`] otherwise.
+    pub announced: Framing,
     /// The connection stays open after the response.
     pub is_keep_alive: bool,
     /// Bytes of the head, including the empty line.
@@ -74,15 +76,19 @@ pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> 
         return Err(format!("status {status:03} is not an HTTP status").into());
     }
     let fields = Fields::of(response.headers, response.version == Some(1))?;
-    let framing = if is_to_head || matches!(status, 100..=199 | 204 | 304) {
-        Framing::None
-    } else if fields.is_chunked {
-        Framing::Chunked
-    } else {
-        fields.length.map_or(Framing::UntilClose, Framing::Length)
+    let framing = match fields.is_chunked {
+        true => Framing::Chunked,
+        false => fields.length.map_or(Framing::UntilClose, Framing::Length),
     };
-    let is_keep_alive = fields.is_keep_alive && framing != Framing::UntilClose;
-    Ok(Some(Head { status, framing, is_keep_alive, length }))
+    let (framing, announced) = match framing {
+        framing if !is_to_head && !matches!(status, 100..=199 | 204 | 304) => (framing, Framing::None),
+        Framing::Chunked | Framing::Length(1..) => (Framing::None, framing),
+        _ => (Framing::None, Framing::None),
+    };
+    // A 204 must not announce a body (RFC 9110, 15.3.5), so a server that does will send one. The connection is not used again.
+    let is_body_expected = status == 204 && !is_to_head && announced != Framing::None;
+    let is_keep_alive = fields.is_keep_alive && framing != Framing::UntilClose && !is_body_expected;
+    Ok(Some(Head { status, framing, announced, is_keep_alive, length }))
 }
 
 /// Returns the values of the header `name` in a complete head, in order.

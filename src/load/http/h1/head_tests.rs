@@ -24,11 +24,20 @@ fn the_head_decides_where_the_body_ends() {
         assert_eq!(framing(headers), expected, "{headers}");
     }
     for status in [100, 199, 204, 304] {
-        let head = read(&format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n")).unwrap().unwrap();
-        assert_eq!((head.status, head.framing, head.is_keep_alive), (status, Framing::None, true));
+        for (headers, announced) in [
+            ("Content-Length: 5\r\n", Framing::Length(5)),
+            ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
+            ("Content-Length: 0\r\n", Framing::None),
+            ("", Framing::None),
+        ] {
+            let head = read(&format!("HTTP/1.1 {status} X\r\n{headers}\r\n")).unwrap().unwrap();
+            assert_eq!((head.status, head.framing, head.announced), (status, Framing::None, announced), "{headers}");
+            // A 204 that announces a body has one.
+            assert_eq!(head.is_keep_alive, status != 204 || announced == Framing::None, "{status} {headers}");
+        }
     }
     let to_head = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true).unwrap().unwrap();
-    assert_eq!(to_head.framing, Framing::None);
+    assert_eq!((to_head.framing, to_head.announced, to_head.is_keep_alive), (Framing::None, Framing::Length(5), true));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! pipelining.
 //!
 //! Responses that the standard (RFC 9112) lets a user agent accept are accepted: folded headers, `Content-Length` beside `Transfer-Encoding`, bytes
-//! after the end of a response; the connection is not used again if what follows could be misread. Contradicting lengths and transfer
+//! after the end of a response, bodies where there is none; the connection is not used again if what follows could be misread. Contradicting lengths and transfer
 //! codings other than `chunked` are malformed. Lines of a head may end in a bare LF, those of a chunked body may not.
 
 pub mod body;
@@ -14,6 +14,7 @@ mod connection;
 pub mod head;
 mod outgoing;
 mod request;
+mod stray;
 
 use std::borrow::Cow;
 

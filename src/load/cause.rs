@@ -147,12 +147,14 @@ pub struct Failure {
     /// Cause that stands for the part of the way that failed, if it is not the target itself and `cause` does not say so: that of a
     /// timeout.
     pub hop: Option<Cause>,
+    /// The service responded, in a way that is no complete response: it can be reached.
+    pub is_response: bool,
 }
 
 impl Failure {
     /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None, hop: None }
+        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None, hop: None, is_response: false }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.

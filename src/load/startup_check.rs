@@ -79,7 +79,7 @@ impl StartupCheck {
             return;
         }
         let (reason, kind) = match result {
-            Ok(_) => return self.is_settled.store(true, Ordering::Relaxed),
+            Ok(_) | Err(Failure { is_response: true, .. }) => return self.is_settled.store(true, Ordering::Relaxed),
             Err(failure) => reason(failure),
         };
         let failed = &mut *self.failed.lock();

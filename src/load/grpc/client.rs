@@ -76,7 +76,10 @@ impl GrpcClient {
         progress: &Progress,
     ) -> Result<(Received, Option<Instant>), Failure> {
         progress.enter(Phase::Response);
-        let response = response.await.map_err(|error| failure(&error))?;
+        let response = response.await.map_err(|error| {
+            let is_response = error.is_remote() && error.is_reset();
+            Failure { is_response, ..failure(&error) }
+        })?;
         progress.enter(Phase::Messages);
         let mut recorder =
             MessageRecorder { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
@@ -90,7 +93,8 @@ impl GrpcClient {
             return Ok(());
         }
         let count = received.messages;
-        Err(Failure::new(Cause::Malformed, format!("the status is OK with {count} messages; expected one")))
+        let failure = Failure::new(Cause::Malformed, format!("the status is OK with {count} messages; expected one"));
+        Err(Failure { is_response: true, ..failure })
     }
 }
 

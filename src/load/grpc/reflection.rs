@@ -1,6 +1,7 @@
 //! A client for gRPC server reflection, version 1 and its predecessor v1alpha, which differ only in the name of the service.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 
 use super::call::{Envelope, GrpcCall};
 use super::response::{Listener, read};
-use super::status::{OK, Status, UNIMPLEMENTED, status_name};
+use super::status::{OK, Status, UNAVAILABLE, UNIMPLEMENTED, status_name};
 use crate::load::cause::{Cause, Failure};
 use crate::load::connect::Connector;
 use crate::load::h2::{failure, handshake};
@@ -34,12 +35,21 @@ const MAX_BYTES: usize = 16 << 20;
 /// Code of a symbol or file that does not exist.
 const NOT_FOUND: u16 = 5;
 
+/// Pauses before another attempt. The calls of a load are counted; those of reflection may be repeated.
+const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(150), Duration::from_millis(400)];
+
 /// Reflection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReflectionError {
-    /// No connection, no response, or a timeout.
+    /// No connection.
     #[error("{0}")]
     Unreached(Failure),
+    /// No complete response of gRPC, although there was a connection.
+    #[error("{0}")]
+    Unanswered(Failure),
+    /// The server, or a proxy, is not available now.
+    #[error("the server responded with {0}")]
+    Unavailable(String),
     /// The server has no reflection service.
     #[error("the server has no reflection service")]
     NotServed,
@@ -56,11 +66,19 @@ pub enum ReflectionError {
 
 impl From<Failure> for ReflectionError {
     fn from(failure: Failure) -> Self {
-        Self::Unreached(failure)
+        Self::Unanswered(failure)
     }
 }
 
-/// Fetches the files that describe `service`, with all their imports, within `timeout`: encoded `FileDescriptorProto`s.
+impl ReflectionError {
+    /// Returns true if another attempt may succeed.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::Unavailable(_))
+    }
+}
+
+/// Fetches the files that describe `service`, with all their imports, within `timeout`: encoded `FileDescriptorProto`s. Streams that were
+/// refused, connections that were closed, and responses that are not gRPC are retried a few times.
 pub async fn reflect(
     connector: &Connector,
     authority: &str,
@@ -69,21 +87,50 @@ pub async fn reflect(
     timeout: Duration,
 ) -> Result<Vec<Vec<u8>>, ReflectionError> {
     let progress = Progress::default();
+    let is_connected = AtomicBool::new(false);
     let work = async {
-        let (requests, connection) = handshake(connector.connect_h2(&progress).await?).await?;
-        progress.enter(Phase::Response);
-        let client = ReflectionClient { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
-        tokio::select! {
-            biased;
-            files = gather(client, service) => files,
-            ended = connection => Err(match ended {
-                Ok(()) => Failure::new(Cause::Closed, ""),
-                Err(error) => failure(&error),
-            }.into()),
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let attempt = attempt(connector, authority, metadata, service, timeout, &progress, &is_connected).await;
+            match (attempt, pauses.next()) {
+                (Err(error), Some(pause)) if error.is_transient() => tokio::time::sleep(pause).await,
+                (end, _) => return end,
+            }
         }
     };
-    let late = |_| Err(progress.timed_out(timeout).into());
+    let late = |_| {
+        let failure = progress.timed_out(timeout);
+        Err(match is_connected.load(Ordering::Relaxed) {
+            true => ReflectionError::Unanswered(failure),
+            false => ReflectionError::Unreached(failure),
+        })
+    };
     tokio::time::timeout(timeout, work).await.unwrap_or_else(late)
+}
+
+/// Opens a connection and fetches the files on it.
+async fn attempt(
+    connector: &Connector,
+    authority: &str,
+    metadata: &HeaderMap,
+    service: &str,
+    timeout: Duration,
+    progress: &Progress,
+    is_connected: &AtomicBool,
+) -> Result<Vec<Vec<u8>>, ReflectionError> {
+    let stream = connector.connect_h2(progress).await.map_err(ReflectionError::Unreached)?;
+    is_connected.store(true, Ordering::Relaxed);
+    let (requests, connection) = handshake(stream).await?;
+    progress.enter(Phase::Response);
+    let client = ReflectionClient { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
+    tokio::select! {
+        biased;
+        files = gather(client, service) => files,
+        ended = connection => Err(match ended {
+            Ok(()) => Failure::new(Cause::Closed, ""),
+            Err(error) => failure(&error),
+        }.into()),
+    }
 }
 
 /// Fetches files until all imports are complete.
@@ -128,8 +175,12 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<V
 }
 
 fn rejected(code: i32, text: &str) -> ReflectionError {
+    ReflectionError::Rejected(described(code, text))
+}
+
+fn described(code: i32, text: &str) -> String {
     let name = u16::try_from(code).map_or_else(|_| code.to_string(), status_name);
-    ReflectionError::Rejected(format!("{name}: {}", prefix(text, 300)))
+    format!("{name}: {}", prefix(text, 300))
 }
 
 /// Files fetched so far.
@@ -197,6 +248,7 @@ impl ReflectionClient<'_> {
             (UNIMPLEMENTED, _) => Err(ReflectionError::NotServed),
             // Some servers end the stream with the error instead of sending it in a message.
             (NOT_FOUND, _) => Ok(Reflected::Error(NOT_FOUND.into(), status.message)),
+            (UNAVAILABLE, _) => Err(ReflectionError::Unavailable(described(UNAVAILABLE.into(), &status.message))),
             (code, _) => Err(rejected(i32::from(code), &status.message)),
         }
     }

@@ -30,17 +30,28 @@ pub(super) trait Listener {
 
 /// Reads a response to its end. The listener gets the messages themselves if `keeps_messages`.
 ///
-/// Fails if the response is not gRPC at all. An HTTP status other than 200 is mapped to a code as specified, unless the response has
-/// its own.
+/// Fails if the response is not gRPC at all. An HTTP status other than 200 is mapped to a code as specified, unless the response has an
+/// error's code of its own: it is never a success.
 pub(super) async fn read(
+    response: Response<RecvStream>,
+    keeps_messages: bool,
+    listener: &mut impl Listener,
+) -> Result<Received, Failure> {
+    // There is a head, so the service was reached.
+    read_after_head(response, keeps_messages, listener)
+        .await
+        .map_err(|failure| Failure { is_response: true, ..failure })
+}
+
+async fn read_after_head(
     response: Response<RecvStream>,
     keeps_messages: bool,
     listener: &mut impl Listener,
 ) -> Result<Received, Failure> {
     let (head, mut body) = response.into_parts();
     if head.status != StatusCode::OK {
-        let status = status_in(&head.headers)?.unwrap_or_else(|| status::of_http(head.status));
-        return Ok(Received { status, messages: 0 });
+        let status = status_in(&head.headers)?.filter(|status| status.code != status::OK);
+        return Ok(Received { status: status.unwrap_or_else(|| status::of_http(head.status)), messages: 0 });
     }
     check_type(&head.headers)?;
     let mut deframer = if keeps_messages { Deframer::keeping() } else { Deframer::new(encoding(&head.headers)) };
@@ -58,13 +69,19 @@ pub(super) async fn read(
         }
     }
     let trailers = body.trailers().await.map_err(|error| interrupted(&error))?;
-    // A response without messages may have its status in its head ("Trailers-Only").
-    let in_head = if messages == 0 { status_in(&head.headers)? } else { None };
+    let in_head = status_in(&head.headers)?;
     let in_trailers = match &trailers {
         Some(trailers) => status_in(trailers)?,
         None => None,
     };
-    let Some(status) = in_trailers.or(in_head) else {
+    if let (Some(head), Some(trailers)) = (&in_head, &in_trailers)
+        && head.code != trailers.code
+    {
+        let (head, trailers) = (head.code, trailers.code);
+        return Err(malformed(format!("grpc-status is {head} in the head and {trailers} in the trailers")));
+    }
+    // A response without messages may have its status in its head ("Trailers-Only").
+    let Some(status) = in_trailers.or(in_head.filter(|_| messages == 0)) else {
         return Err(Failure::new(Cause::Malformed, "the response has no grpc-status"));
     };
     if status.code == status::OK {
@@ -92,11 +109,19 @@ fn encoding(headers: &HeaderMap) -> Encoding {
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
-    if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';') {
-        return Ok(());
-    }
+    let mut values = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let is_grpc = |value: &[u8]| {
+        let rest = value.strip_prefix(b"application/grpc");
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    };
+    let first = values.next();
+    let value = match first {
+        Some(first) if is_grpc(first) => match values.find(|value| !is_grpc(value)) {
+            None => return Ok(()),
+            other => other,
+        },
+        other => other,
+    };
     let content_type = value.map(|value| prefix(&String::from_utf8_lossy(value), 100).to_owned());
     Err(malformed(match content_type {
         Some(content_type) => format!("the response's content-type is `{content_type}`; expected application/grpc"),

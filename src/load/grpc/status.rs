@@ -2,7 +2,7 @@
 //!
 //! Sources: gRPC over HTTP2 ("Responses"), and the specification's mapping of HTTP statuses to codes.
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::model::grpc_status;
 use crate::model::text::prefix;
@@ -15,10 +15,11 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub(super) const OK: u16 = 0;
 /// Code of a method that does not exist.
 pub(super) const UNIMPLEMENTED: u16 = 12;
+/// Code of a service that is not available now.
+pub(super) const UNAVAILABLE: u16 = 14;
 const UNKNOWN: u16 = 2;
 const PERMISSION_DENIED: u16 = 7;
 const INTERNAL: u16 = 13;
-const UNAVAILABLE: u16 = 14;
 const UNAUTHENTICATED: u16 = 16;
 
 /// Largest accepted code; the specification has 0 to 16.
@@ -40,14 +41,21 @@ pub(super) struct Status {
     pub(super) message: String,
 }
 
-/// Reads `grpc-status` and `grpc-message`; `None` if there is no status, an error if it is not a number.
+/// Reads `grpc-status` and `grpc-message`; `None` if there is no status, an error if it is not one number.
 pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
-    let value = headers.get(GRPC_STATUS)?;
+    let mut values = headers.get_all(GRPC_STATUS).iter();
+    let value = values.next()?;
+    if let Some(second) = values.next() {
+        let text = |value: &HeaderValue| prefix(&String::from_utf8_lossy(value.as_bytes()), 20).to_owned();
+        return Some(Err(format!("grpc-status is given twice: `{}` and `{}`", text(value), text(second))));
+    }
     // The common case of a load.
     if value == "0" {
         return Some(Ok(Status { code: OK, message: String::new() }));
     }
-    let code = value.to_str().ok().and_then(|text| text.parse::<u16>().ok()).filter(|code| *code <= MAX_CODE);
+    // Unlike a number in Rust, a status has no sign.
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let code = digits.and_then(|text| text.parse::<u16>().ok()).filter(|code| *code <= MAX_CODE);
     let Some(code) = code else {
         let text = prefix(&String::from_utf8_lossy(value.as_bytes()), 20).to_owned();
         return Some(Err(format!("grpc-status is `{text}`; expected a number of 0 to {MAX_CODE}")));
@@ -94,7 +102,19 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_repeated_status_is_malformed() {
+        for values in [["0", "13"], ["13", "0"], ["0", "0"]] {
+            let expected = format!("grpc-status is given twice: `{}` and `{}`", values[0], values[1]);
+            assert_eq!(read(&headers(&values.map(|value| ("grpc-status", value)))), Some(Err(expected)));
+        }
     }
 
     #[test]
@@ -108,7 +128,7 @@ mod tests {
             status(14, "not yet: 100% %zz ä")
         );
         assert_eq!(read(&[("grpc-status", "99")]), status(99, ""));
-        for wrong in ["", "x", "-1", "1000", "99999999999"] {
+        for wrong in ["", "x", "+0", "0, 13", "-1", "1000", "99999999999"] {
             assert!(matches!(read(&[("grpc-status", wrong)]), Some(Err(_))), "{wrong}");
         }
     }

@@ -229,7 +229,7 @@ async fn reflected(
             descriptor_pool::of_files(&files)
                 .map_err(|error| TaskError::failed(format!("{label}: invalid descriptors from {host}: {error}")))
         }
-        // A built-in description does not help if the server cannot be reached.
+        // A built-in description does not help if there is no connection. Everything else is for the load to measure.
         Err(error @ ReflectionError::Unreached(_)) => Err(undescribed(load, error)),
         Err(error) => match builtin::describe(&load.call.service) {
             Some(pool) => load.call.find(&pool).map(|_| pool).map_err(|error| undefined_builtin(load, error).into()),
@@ -267,7 +267,14 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
                 |problem| problem.hint(TLS_FIELDS),
             ),
         ),
-        ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
+        ReflectionError::Unanswered(failure) => failed(
+            format!("{label}: no description of the service from {host}, which is connected: {failure}"),
+            format!(
+                "check that it serves gRPC, and that `insecure` fits (true: plaintext, false: TLS); {}",
+                builtin::hint()
+            ),
+        ),
+        ReflectionError::Unavailable(_) | ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: reflection on {host} failed: {error}"),
             format!("{}; `reflect-metadata` is sent with reflection requests", builtin::hint()),
         ),

@@ -34,6 +34,54 @@ fn of_gzip() -> Response<()> {
     head
 }
 
+fn with_type(mut head: Response<()>, content_type: &str) -> Response<()> {
+    head.headers_mut().append("content-type", content_type.parse().unwrap());
+    head
+}
+
+fn with_status(mut head: Response<()>, statuses: &[&str]) -> Response<()> {
+    for status in statuses {
+        head.headers_mut().append("grpc-status", status.parse().unwrap());
+    }
+    head
+}
+
+/// Trailers with two statuses.
+fn twice(first: &str, second: &str) -> HeaderMap {
+    let mut trailers = trailers(first, "");
+    trailers.append("grpc-status", second.parse().unwrap());
+    trailers
+}
+
+#[tokio::test]
+async fn no_response_with_another_http_status_or_type_is_a_success() {
+    let of = |status: u16, content_type: &str| {
+        let head = Response::builder().status(status).header("content-type", content_type).body(()).unwrap();
+        with_status(head, &["0"])
+    };
+    for method in ["Unary", "Server"] {
+        for (status, content_type, data, expected) in [
+            (503, "text/html", false, "UNAVAILABLE×8"),
+            (503, "application/grpc", false, "UNAVAILABLE×8"),
+            (503, "application/grpc", true, "UNAVAILABLE×8"),
+            (500, "application/grpc", true, "UNKNOWN×8"),
+            (204, "application/grpc", false, "UNKNOWN×8"),
+            (201, "application/grpc", true, "UNKNOWN×8"),
+            (302, "text/html", false, "UNKNOWN×8"),
+            (200, "text/html", false, "malformed×8"),
+            (200, "text/html", true, "malformed×8"),
+        ] {
+            let script = move |call: Call| async move {
+                let data = if data { vec![msg("", 1)] } else { vec![] };
+                let end = (!data.is_empty()).then(|| trailers("0", ""));
+                answer(call.respond, of(status, content_type), &data, end);
+            };
+            let (outcomes, notes) = against(method, script).await;
+            assert_eq!(outcomes, expected, "{method} {status} {content_type}: {notes}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn responses_that_are_not_grpc_are_malformed() {
     let good = || Some(trailers("0", ""));
@@ -52,6 +100,17 @@ async fn responses_that_are_not_grpc_are_malformed() {
         ("half a message", head, vec![msg("hello", 1).slice(..7)], good(), "ended within a message"),
         ("no message", head, vec![], good(), "with 0 messages; expected one"),
         ("two messages", head, vec![msg("", 1), msg("", 2)], good(), "with 2 messages; expected one"),
+        ("two statuses", head, vec![msg("", 1)], Some(twice("0", "13")), "given twice: `0` and `13`"),
+        ("a status twice", head, vec![msg("", 1)], Some(twice("0", "0")), "given twice: `0` and `0`"),
+        ("two statuses in the head", || with_status(head(), &["0", "13"]), vec![], None, "given twice: `0` and `13`"),
+        (
+            "one status in the head, another in the trailers",
+            || with_status(head(), &["13"]),
+            vec![msg("", 1)],
+            good(),
+            "grpc-status is 13 in the head and 0 in the trailers",
+        ),
+        ("two types", || with_type(head(), "text/html"), vec![msg("", 1)], good(), "content-type is `text/html`"),
     ];
     for (name, head, data, end, expected) in cases {
         let script = move |call: Call| {
@@ -253,6 +312,58 @@ async fn a_server_without_http2_is_an_error() {
         assert_eq!(outcomes(&run(with).await.unwrap()), cause);
         server.abort();
     }
+}
+
+#[tokio::test]
+async fn a_service_whose_responses_are_not_grpc_is_measured() {
+    let html = |call: Call| async move {
+        answer(call.respond, of_type("text/html"), &[Bytes::from_static(b"<html>")], None);
+    };
+    let reset = |mut call: Call| async move { call.respond.send_reset(Reason::INTERNAL_ERROR) };
+    for (server, expected) in
+        [(Server::scripted(html).await, "malformed×8"), (Server::scripted(reset).await, "reset×8")]
+    {
+        let fields = json!({"total": 8, "allowInitialErrors": false});
+        assert_eq!(outcomes(&load(&server, "Unary", fields).await), expected);
+        // Its description is built in.
+        let with = json!({"host": server.host(), "call": "grpc.health.v1.Health/Check", "total": 8, "timeout": "5s"});
+        assert_eq!(outcomes(&run(with).await.unwrap()), expected);
+        // There is no description, but a connection.
+        let with = json!({"host": server.host(), "call": "t.Echo/Unary", "total": 8, "timeout": "5s"});
+        let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
+        assert!(message.contains("which is connected: the "), "{message}");
+        assert!(hint.unwrap().contains("check that it serves gRPC"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failed_call_of_reflection_is_repeated() {
+    let service = sample_model::start(sample_model::SampleConfig::default()).await.unwrap();
+    let model = service.versions[0].addr;
+    // The first connection misbehaves, the others lead to the service.
+    for first in [Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR, Reason::NO_ERROR] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let bad = Server::scripted(move |mut call: Call| async move {
+            match first {
+                Reason::NO_ERROR => answer(call.respond, of_type("text/html"), &[Bytes::from_static(b"<html>")], None),
+                reason => call.respond.send_reset(reason),
+            }
+        })
+        .await;
+        let bad_address = bad.address;
+        tokio::spawn(async move {
+            let mut targets = [bad_address].into_iter().chain(std::iter::repeat(model));
+            while let (Ok((mut here, _)), Some(target)) = (listener.accept().await, targets.next()) {
+                let mut there = tokio::net::TcpStream::connect(target).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut here, &mut there).await });
+            }
+        });
+        let with = json!({"host": host, "call": "inference.GRPCInferenceService/ServerLive", "total": 4, "reflect-metadata": {}});
+        assert_eq!(outcomes(&run(with).await.unwrap()), "OK×4", "{first:?}");
+        assert_eq!(bad.calls(), 1);
+    }
+    service.shutdown().await;
 }
 
 #[tokio::test]

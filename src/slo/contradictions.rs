@@ -56,7 +56,8 @@ pub(super) fn of_tasks(experiment: &Experiment) -> Option<String> {
     Some(format!("{} is done, but {} before it is not", later.task, records[open].task))
 }
 
-/// Returns the first contradiction between the SLOs of the spec, those that were judged, and their verdicts. Without verdicts there is none.
+/// Returns the first contradiction between the SLOs of the spec, those that were judged, and their verdicts. Without verdicts there is
+/// none.
 pub(super) fn of_slos(experiment: &Experiment) -> Option<String> {
     let result = experiment.result.as_ref()?;
     let insights = result.insights.as_ref()?;

@@ -326,7 +326,8 @@ fn slos_of_iter8_do_not_hold_if_counters_or_values_contradict() {
 
 #[test]
 fn other_spellings_and_skipped_assessments_are_no_contradictions() {
-    let other_limit = || json!({"task": "assess", "if": "false", "with": {"SLOs": {"upper": [{"metric": "http/error-count", "limit": 9}]}}});
+    let slos = json!({"upper": [{"metric": "http/error-count", "limit": 9}]});
+    let other_limit = || json!({"task": "assess", "if": "false", "with": {"SLOs": slos}});
     let harmless: &[(&str, fn(&mut Value))] = &[
         ("the order", |d| d["spec"][1]["with"]["SLOs"]["upper"].as_array_mut().unwrap().reverse()),
         ("a percentile", |d| d["spec"][1]["with"]["SLOs"]["upper"][2]["metric"] = json!("http/latency-p99.0")),

@@ -179,8 +179,8 @@ fn the_output_of_scripts_is_logged_without_secrets() {
     cli.write("password", "file-hunter\n");
     let url = format!("http.url={}", server.url());
     // Before the task that sends them; in two writes; long; to stderr; in a trace.
-    let script = "set -x; cat password; echo \"key is $KEY.\"; echo \"literal-hunter\" >&2; printf env-; sleep 0.1; echo hunter; \
-                  printf '%016382d%s\\n' 0 $KEY; : curl -H 'Authorization: Bearer other-hunter' http://h/";
+    let script = "cat password; echo \"key is $KEY.\"; echo \"literal-hunter\" >&2; printf env-; sleep 0.1; echo hun''ter; \
+                  printf '%016382d%s\\n' 0 $KEY; set -x; : curl -H 'Authorization: Bearer other-hunter' http://h/";
     let more =
         ["--set-json", "http.headers.X-Key={\"env\": \"KEY\"}", "--set", "http.headers.X-Api-Key=literal-hunter"];
     for quiet in [false, true] {
@@ -206,7 +206,12 @@ fn the_output_of_scripts_is_logged_without_secrets() {
             assert!(output.stderr.contains("  | [hidden]\n"), "{output:#?}");
             assert!(output.stderr.contains("Authorization: "), "{output:#?}");
         }
-        let text = format!("{}{}", output.stdout, output.stderr);
+        for text in [output.stdout, output.stderr, cli.read("experiment.yaml")] {
+            assert!(!text.contains("hunter"), "{text}");
+        }
+    }
+    for entry in std::fs::read_dir(cli.path("recorded").join("loop-1")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(!text.contains("hunter"), "{text}");
     }
 }

@@ -420,7 +420,9 @@ pub fn streams() -> Experiment {
     load.causes = [("reset".to_owned(), 7)].into();
     (load.traffic.messages_sent, load.traffic.messages_received) = (Some(3_600), Some(396_000));
     assess(&mut insights, &[("grpc-chat/error-rate", 0.01)]);
-    experiment(insights, vec![task("grpc", json!({"host": "llm.models.svc.cluster.local:9000"}))], Vec::new())
+    let grpc = task("grpc", json!({"host": "llm.models.svc.cluster.local:9000"}));
+    let records = vec![record("grpc", TaskStatus::Done, 0, 60_120), record("assess", TaskStatus::Done, 60_125, 2)];
+    experiment(insights, vec![grpc, task("assess", json!({}))], records)
 }
 
 /// As Iter8 v0.13 writes documents: no task records, buckets in place of histograms, booleans in place of verdicts.

@@ -4,9 +4,10 @@
 //! response with [`head`] and [`body`], which are pure, and keeps only what the caller wants. One request at a time; there is no
 //! pipelining.
 //!
-//! Responses that the standard (RFC 9112) lets a user agent accept are accepted: folded headers, `Content-Length` beside `Transfer-Encoding`, bytes
-//! after the end of a response, bodies where there is none; the connection is not used again if what follows could be misread. Contradicting lengths and transfer
-//! codings other than `chunked` are malformed. Lines of a head may end in a bare LF, those of a chunked body may not.
+//! Responses that the standard (RFC 9112) lets a user agent accept are accepted: folded headers, `Content-Length` beside
+//! `Transfer-Encoding`, bytes after the end of a response, bodies where there is none; the connection is not used again if what follows
+//! could be misread. Contradicting lengths and transfer codings other than `chunked` are malformed. Lines of a head may end in a bare LF,
+//! those of a chunked body may not.
 
 pub mod body;
 mod buffers;

@@ -26,8 +26,11 @@ fn signs(judgements: &[Judgement; 3]) -> String {
     judgements.iter().map(sign).collect()
 }
 
+/// Change of a document.
+type Change = fn(&mut Value);
+
 /// One change of a document, and the reason why its SLOs are not satisfied.
-type Case = (&'static str, fn(&mut Value), &'static str);
+type Case = (&'static str, Change, &'static str);
 
 fn check(text: &str, expected: &str, cases: &[Case]) {
     assert_eq!(signs(&changed(text, |_| {})), "+++");
@@ -227,6 +230,16 @@ fn slos_do_not_hold_if_their_verdicts_contradict() {
                 },
                 "the verdict on http/error-rate has no SLO",
             ),
+        ],
+    );
+}
+
+#[test]
+fn slos_do_not_hold_if_the_matrix_has_other_rows_or_columns() {
+    check(
+        PASSING,
+        "++-",
+        &[
             (
                 "a false row that no SLO owns",
                 |d| push(&mut d["result"]["insights"]["SLOsSatisfied"]["upper"], json!([false])),
@@ -242,6 +255,16 @@ fn slos_do_not_hold_if_their_verdicts_contradict() {
                 |d| push(&mut d["result"]["insights"]["SLOsSatisfied"]["upper"][0], json!(true)),
                 "`SLOsSatisfied` has 2 columns for 1 versions",
             ),
+        ],
+    );
+}
+
+#[test]
+fn slos_do_not_hold_if_their_loops_or_values_contradict() {
+    check(
+        PASSING,
+        "++-",
+        &[
             (
                 "the loop was violated",
                 |d| add_loop(d, 1, "svs"),
@@ -328,7 +351,7 @@ fn slos_of_iter8_do_not_hold_if_counters_or_values_contradict() {
 fn other_spellings_and_skipped_assessments_are_no_contradictions() {
     let slos = json!({"upper": [{"metric": "http/error-count", "limit": 9}]});
     let other_limit = || json!({"task": "assess", "if": "false", "with": {"SLOs": slos}});
-    let harmless: &[(&str, fn(&mut Value))] = &[
+    let harmless: &[(&str, Change)] = &[
         ("the order", |d| d["spec"][1]["with"]["SLOs"]["upper"].as_array_mut().unwrap().reverse()),
         ("a percentile", |d| d["spec"][1]["with"]["SLOs"]["upper"][2]["metric"] = json!("http/latency-p99.0")),
         ("numbers in strings", |d| d["spec"][1]["with"]["SLOs"]["upper"][1]["limit"] = json!("50.0")),

@@ -28,7 +28,8 @@
 //! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
 //! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
 //! | `pipeline` | runs tasks in order, saves after each, emits events | model, redact, values, metrics, slo, ports, tasks |
-//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline |
+//! | `controller` | release controller: watches, decides, applies; leader election, metrics, health | model, values, ports, adapters, routing |
+//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline, routing, controller |
 //! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, ports, app |
 //!
 //! Independent parts are crates: `crates/yaml` (YAML as Helm reads it), `crates/gotemplate` (Go templates within bounds),
@@ -37,6 +38,7 @@
 pub mod adapters;
 pub mod app;
 pub mod cli;
+pub mod controller;
 pub mod load;
 pub mod manifests;
 pub mod metrics;

@@ -4,6 +4,7 @@
 
 pub(crate) mod assert;
 pub(crate) mod cluster;
+pub(crate) mod controllers;
 pub(crate) mod env;
 pub(crate) mod error;
 pub(crate) mod launch;

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::style::Style;
-use super::{assert, completion, demo, k, report, run, schema, validate, version};
+use super::{assert, completion, controllers, demo, k, report, run, schema, validate, version};
 
 /// Run experiments against services and ML models, check SLOs, and report the result.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ pub(super) enum Command {
     Completion(completion::CompletionArgs),
     /// Print the version
     Version(version::VersionArgs),
+    /// Run the release controller: it keeps the routes of routemaps up to date
+    #[command(visible_alias = "controller")]
+    Controllers(Box<controllers::ControllersArgs>),
     /// Run and inspect experiments in a Kubernetes cluster
     #[command(subcommand)]
     K(Box<k::KCommand>),

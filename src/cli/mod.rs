@@ -3,6 +3,7 @@
 mod args;
 mod assert;
 mod completion;
+mod controllers;
 mod demo;
 mod document;
 pub mod exit;
@@ -72,6 +73,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, AppError> {
         Command::Schema(args) => schema::run(&args),
         Command::Completion(args) => completion::run(&args, &mut Cli::command()),
         Command::Version(args) => version::run(&args),
+        Command::Controllers(args) => controllers::run(*args).await,
         Command::K(command) => k::run(*command, &globals).await,
     }
 }

@@ -6,6 +6,8 @@ mod bad_input;
 mod chart;
 mod compat;
 mod contributing;
+#[cfg(target_os = "linux")]
+mod controller;
 mod custommetrics;
 mod dependencies;
 mod experiment;

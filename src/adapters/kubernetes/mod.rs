@@ -7,7 +7,10 @@ mod experiment;
 pub use client::{Connection, NoCluster};
 pub use coordination::{PodFleet, ShardIndex};
 
-pub(crate) use client::{ConnectOptions, LazyCluster, connect, namespace_without_connecting};
+pub(crate) use client::{
+    Change, ConnectOptions, INTERACTIVE, LazyCluster, MANAGER, Operation, changes, connect, is_transient,
+    namespace_without_connecting, retry_after, spaced, with_retry,
+};
 pub(crate) use experiment::{
     CronJobState, GroupDeletion, GroupState, LatestDocument, Launched, LogLine, MAX_SECRET_BYTES, SecretStore, Stored,
     delete_group, follow_logs, groups, launch, pod_problem, print_logs, run_end,

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::args::ClusterArgs;
+use super::table::{age, table};
 use crate::app::assert::{AssertCondition, RunState, assessed_at, judge, progress};
 use crate::app::cluster::{CronJobState, GroupState, groups, now, planned};
 use crate::app::error::AppError;
@@ -64,18 +65,6 @@ fn row(state: &GroupState, now: DateTime<Utc>) -> Row {
     ]
 }
 
-/// Renders a time that has passed in its largest unit.
-fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let seconds = (now - time).num_seconds().max(0);
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "s"),
-        120..7_200 => (seconds / 60, "m"),
-        7_200..172_800 => (seconds / 3600, "h"),
-        _ => (seconds / 86_400, "d"),
-    };
-    format!("{count}{unit} ago")
-}
-
 fn document(state: &GroupState) -> Option<&Experiment> {
     state.document.as_ref()?.as_ref().ok()
 }
@@ -127,17 +116,6 @@ fn verdict(state: &GroupState) -> &'static str {
         judgement if judgement.inconclusive => "inconclusive",
         _ => "not satisfied",
     }
-}
-
-/// Aligns the columns of the rows.
-fn table(rows: &[Row]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let line = |row: &Row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

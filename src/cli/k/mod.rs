@@ -7,9 +7,13 @@ mod launch;
 mod list;
 mod log;
 mod report;
+mod routes;
 mod run;
+mod table;
 
 use clap::Subcommand;
+
+pub(crate) use args::ClusterArgs;
 
 use super::exit::Exit;
 use super::globals::Globals;
@@ -32,6 +36,8 @@ pub(crate) enum KCommand {
     Delete(delete::DeleteArgs),
     /// List groups with their state and verdict
     List(list::ListArgs),
+    /// Show routemaps: versions, weights, and the state of their routes
+    Routes(routes::RoutesArgs),
 }
 
 /// Runs a command.
@@ -44,5 +50,6 @@ pub(crate) async fn run(command: KCommand, globals: &Globals) -> Result<Exit, Ap
         KCommand::Log(args) => log::run(args).await,
         KCommand::Delete(args) => delete::run(args).await,
         KCommand::List(args) => list::run(args).await,
+        KCommand::Routes(args) => routes::run(args).await,
     }
 }

@@ -121,7 +121,7 @@ impl Operation {
     }
 
     /// Describes a request that took too long.
-    pub(super) fn timed_out(&self, limit: Duration) -> ClusterError {
+    pub(crate) fn timed_out(&self, limit: Duration) -> ClusterError {
         let seconds = limit.as_secs();
         let message = format!("cannot {}: the API server did not respond within {seconds} s", self.describe());
         ClusterError::new(ClusterErrorKind::Unreachable, message)

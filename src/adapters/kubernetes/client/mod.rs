@@ -4,6 +4,7 @@
 
 mod access;
 mod cluster;
+mod collection;
 mod connect;
 mod error;
 mod kubeconfig;
@@ -17,9 +18,11 @@ pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
 
 pub(crate) use access::{Access, is_allowed, missing, rules};
-pub(crate) use error::Operation;
+pub(crate) use collection::{Change, changes};
+pub(crate) use error::{Operation, is_transient, retry_after};
 pub(crate) use objects::{
     Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list, list_labelled, list_metadata,
 };
 pub(crate) use retry::{INTERACTIVE, RUN, with_retry};
 pub(crate) use watch::states_of;
+pub(crate) use watch_spacing::spaced;

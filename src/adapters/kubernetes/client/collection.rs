@@ -1,0 +1,193 @@
+//! Streams all objects of a type: complete lists, and the changes between them. Never ends and never gives up.
+//!
+//! kube's watcher yields the objects of a list one by one, and nothing for objects that vanished while no watch was open. So lists are
+//! collected and yielded whole: their consumer compares them with what it knows.
+//!
+//! A type that does not exist counts as an empty list, because its operator may be installed later. After a restart, an API server may
+//! claim that for a moment about types that do exist, so a type with known objects must be missing for [`MISSING`] first.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use kube::runtime::watcher;
+use kube::runtime::watcher::Event;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use super::error::{Operation, retry_after};
+use super::retry::backoff;
+use crate::ports::cluster::ClusterError;
+
+/// Time for which a type must be missing before its known objects count as gone.
+const MISSING: Duration = Duration::from_secs(30);
+
+/// Time without errors after which pauses start over.
+const STABLE: Duration = Duration::from_secs(10);
+
+/// Server-side timeout of a watch in seconds. A connection that is silent for 5 s longer is considered dead.
+const WATCH_TIMEOUT: u32 = 60;
+
+/// Change of a collection.
+#[derive(Debug)]
+pub(crate) enum Change<T> {
+    /// All objects that exist now.
+    Listed(Vec<T>),
+    /// An object was created or changed.
+    Applied(T),
+    /// An object was deleted, or no longer matches the selector. This is its last state.
+    Deleted(T),
+    /// The collection cannot be read for now. What was read before may be outdated.
+    Failed(ClusterError),
+}
+
+/// Streams the changes of a collection. `small` extracts the parts to keep, and may skip an object. The client of `api` must be spaced.
+pub(crate) fn changes<K, T, F>(
+    api: Api<K>,
+    labels: Option<&str>,
+    operation: Operation,
+    small: F,
+) -> impl Stream<Item = Change<T>> + Send + use<K, T, F>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    T: Send + 'static,
+    F: Fn(K) -> Option<T> + Send + 'static,
+{
+    let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT);
+    config.label_selector = labels.map(str::to_owned);
+    let collection = Collection {
+        events: watcher(api.clone(), config.clone()).boxed(),
+        api,
+        config,
+        operation,
+        small,
+        list: None,
+        has_objects: false,
+        missing_since: None,
+        is_known_missing: false,
+        pauses: backoff().build(),
+        last_pause: None,
+    };
+    stream::unfold(collection, |mut collection| async { Some((collection.next().await, collection)) })
+}
+
+struct Collection<K, T, F> {
+    api: Api<K>,
+    config: watcher::Config,
+    events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    operation: Operation,
+    small: F,
+    /// List that is being received.
+    list: Option<Vec<T>>,
+    /// True if the latest list or a later change contained an object.
+    has_objects: bool,
+    missing_since: Option<Instant>,
+    /// True if the missing type was yielded as an empty list.
+    is_known_missing: bool,
+    pauses: ExponentialBackoff,
+    /// End of the last pause.
+    last_pause: Option<Instant>,
+}
+
+impl<K, T, F> Collection<K, T, F>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    F: Fn(K) -> Option<T>,
+{
+    async fn next(&mut self) -> Change<T> {
+        loop {
+            let Some(event) = self.events.next().await else {
+                self.restart();
+                self.pause(Duration::ZERO).await;
+                continue;
+            };
+            let change = match event {
+                Ok(event) => self.received(event),
+                Err(error) => self.failed(&error).await,
+            };
+            if let Some(change) = change {
+                return change;
+            }
+        }
+    }
+
+    fn received(&mut self, event: Event<K>) -> Option<Change<T>> {
+        self.missing_since = None;
+        match event {
+            Event::Init => {
+                self.list = Some(Vec::new());
+                None
+            }
+            Event::InitApply(object) => {
+                let object = (self.small)(object)?;
+                self.list.get_or_insert_default().push(object);
+                None
+            }
+            Event::InitDone => {
+                let list = self.list.take().unwrap_or_default();
+                self.has_objects = !list.is_empty();
+                self.is_known_missing = false;
+                Some(Change::Listed(list))
+            }
+            Event::Apply(object) => {
+                let object = (self.small)(object)?;
+                self.has_objects = true;
+                Some(Change::Applied(object))
+            }
+            Event::Delete(object) => (self.small)(object).map(Change::Deleted),
+        }
+    }
+
+    async fn failed(&mut self, error: &watcher::Error) -> Option<Change<T>> {
+        if self.last_pause.is_some_and(|end| end.elapsed() > STABLE) {
+            self.pauses = backoff().build();
+        }
+        let (verb, source) = match error {
+            watcher::Error::InitialListFailed(source) => ("list", source),
+            watcher::Error::WatchStartFailed(source) => {
+                // The watcher would repeat its request for ever, also for a version that is gone.
+                if matches!(source, kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429)
+                {
+                    self.restart();
+                }
+                ("watch", source)
+            }
+            // The stream broke or expired (410 Gone). If the API server is unreachable, the next request says so.
+            watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
+                self.pause(Duration::ZERO).await;
+                return None;
+            }
+        };
+        let is_missing = matches!(source, kube::Error::Api(status) if status.code == 404);
+        let change = if is_missing {
+            self.missing()
+        } else {
+            self.missing_since = None;
+            Some(Change::Failed(Operation { verb, ..self.operation.clone() }.failed(source)))
+        };
+        self.pause(retry_after(source).unwrap_or_default()).await;
+        change
+    }
+
+    /// Handles a type that does not exist.
+    fn missing(&mut self) -> Option<Change<T>> {
+        let since = *self.missing_since.get_or_insert_with(Instant::now);
+        if self.is_known_missing || (self.has_objects && since.elapsed() < MISSING) {
+            return None;
+        }
+        (self.is_known_missing, self.has_objects) = (true, false);
+        Some(Change::Listed(Vec::new()))
+    }
+
+    fn restart(&mut self) {
+        self.list = None;
+        self.events = watcher(self.api.clone(), self.config.clone()).boxed();
+    }
+
+    async fn pause(&mut self, at_least: Duration) {
+        let pause = self.pauses.next().unwrap_or_default();
+        tokio::time::sleep(pause.max(at_least)).await;
+        self.last_pause = Some(Instant::now());
+    }
+}

@@ -1,0 +1,228 @@
+//! Use cases of the release controller: run it, clean up after it, and show what it sees.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Connection;
+use super::env::LocalFiles;
+use super::error::AppError;
+use crate::controller::{self, Cleaned, ControllerError, Settings, Survey};
+
+pub(crate) use crate::controller::{RoutePhase, RouteState, RoutemapState, VersionState};
+use crate::model::codec::value_from_yaml;
+use crate::ports::Files;
+use crate::routing::Config;
+pub(crate) use crate::routing::drift::projection;
+
+/// Configuration of a controller without a file: Iter8's resource types.
+const STOCK_CONFIG: &str = include_str!("controllers.yaml");
+
+/// Maximum size of a configuration or of a file with routemaps.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// Variables with the pod's name and namespace, as in Iter8.
+const POD_NAME: &str = "POD_NAME";
+const POD_NAMESPACE: &str = "POD_NAMESPACE";
+
+/// Flags of the controller.
+#[derive(Clone, Debug)]
+pub(crate) struct ControllerOptions {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) has_election: bool,
+    pub(crate) has_version_metrics: bool,
+}
+
+/// Reads the settings of a controller.
+pub(crate) fn settings(
+    options: ControllerOptions,
+    connection: &Connection,
+    files: &dyn Files,
+) -> Result<Settings, AppError> {
+    let variable = |name: &str| files.env(name).filter(|text| !text.is_empty());
+    Ok(Settings {
+        config: config(options.config.as_deref())?,
+        namespace: variable(POD_NAMESPACE).unwrap_or_else(|| connection.namespace.clone()),
+        pod: variable(POD_NAME).or_else(|| variable("HOSTNAME")).unwrap_or_else(|| "iter8-controller".to_owned()),
+        listen: options.listen,
+        has_election: options.has_election,
+        has_version_metrics: options.has_version_metrics,
+    })
+}
+
+/// Reads the configuration; without a file it is the default one.
+fn config(path: Option<&Path>) -> Result<Config, AppError> {
+    match path {
+        Some(path) => read(path),
+        None => Config::from_yaml(STOCK_CONFIG).map_err(|errors| invalid("the built-in configuration", errors)),
+    }
+}
+
+fn read(path: &Path) -> Result<Config, AppError> {
+    let text = text_of(path).map_err(|error| {
+        AppError::input(format!("cannot read the configuration {}", path.display()))
+            .caused_by(error)
+            .with_hint("--config or CONFIG_FILE names the file; without one, Iter8's resource types are watched")
+    })?;
+    Config::from_yaml(&text).map_err(|errors| invalid(&format!("the configuration {}", path.display()), errors))
+}
+
+fn invalid(what: &str, errors: crate::values::input::InputErrors) -> AppError {
+    AppError::in_document(what, errors)
+}
+
+/// Runs the controller until `stop`.
+pub(crate) async fn run(connection: Connection, settings: Settings, stop: CancellationToken) -> Result<(), AppError> {
+    controller::run(connection.client, settings, stop).await.map_err(|error| match error {
+        ControllerError::Listen(address, cause) => AppError::outside(format!("cannot listen on {address}"))
+            .caused_by(cause)
+            .with_hint("select another address with --listen, such as --listen 127.0.0.1:0"),
+    })
+}
+
+/// Removes the controller's finalizers.
+pub(crate) async fn cleanup(connection: &Connection, settings: &Settings) -> Result<Cleaned, AppError> {
+    Ok(controller::cleanup(&connection.client, settings).await?)
+}
+
+/// Routemaps that a view is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoutesOptions {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) all_namespaces: bool,
+    /// Files with routemaps that are viewed as if they were applied; `-` for standard input.
+    pub(crate) plan: Option<PathBuf>,
+    /// Names of routemaps; none for all, or for those of the plan.
+    pub(crate) names: Vec<String>,
+}
+
+/// View of routemaps that follows the cluster.
+pub(crate) struct Routes {
+    survey: Survey,
+    names: Vec<String>,
+    /// Routemaps that exist only in the plan, by namespace and name.
+    planned: Vec<String>,
+}
+
+impl Routes {
+    /// Reads the cluster once.
+    pub(crate) async fn open(connection: Connection, options: RoutesOptions) -> Result<Self, AppError> {
+        let config = config(options.config.as_deref())?;
+        let sources = match &options.plan {
+            Some(path) => routemaps_in(path, &connection.namespace)?,
+            None => Vec::new(),
+        };
+        let namespace = (!options.all_namespaces).then(|| connection.namespace.clone());
+        let mut survey = Survey::start(connection.client, config, namespace);
+        let unreadable = |reason: String| AppError::outside("cannot read the routes").caused_by(Reason(reason));
+        survey.complete().await.map_err(unreadable)?;
+        let planned: Vec<String> = sources.iter().map(|source| survey.plan(source).to_string()).collect();
+        survey.complete().await.map_err(unreadable)?;
+        let routes = Self { survey, names: options.names, planned };
+        routes.check_names()?;
+        Ok(routes)
+    }
+
+    fn check_names(&self) -> Result<(), AppError> {
+        let states = self.survey.states();
+        for name in &self.names {
+            if !states.iter().any(|state| state.name == *name) {
+                let known: Vec<&str> = states.iter().map(|state| state.name.as_str()).collect();
+                let known = if known.is_empty() {
+                    "there are none".to_owned()
+                } else {
+                    format!("there are: {}", known.join(", "))
+                };
+                return Err(AppError::input(format!("no routemap is named `{name}`; {known}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the states of the routemaps.
+    pub(crate) fn states(&self) -> Vec<RoutemapState> {
+        let mut states = self.survey.states();
+        states.retain(|state| {
+            let key = format!("{}/{}", state.namespace, state.name);
+            (self.names.is_empty() || self.names.contains(&state.name))
+                && (self.planned.is_empty() || self.planned.contains(&key))
+        });
+        states
+    }
+
+    /// Waits until something that matters changed.
+    pub(crate) async fn changed(&mut self) {
+        self.survey.changed().await;
+    }
+}
+
+/// Text as the cause of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+/// Reads the routemaps among the objects in a file, as `helm template` and `kubectl apply -f` write and read it.
+fn routemaps_in(path: &Path, namespace: &str) -> Result<Vec<ConfigMap>, AppError> {
+    let place = path.display();
+    let text = text_of(path);
+    let text = text.map_err(|error| AppError::input(format!("cannot read {place}")).caused_by(error))?;
+    let mut sources = Vec::new();
+    for document in split_documents(&text) {
+        let value = value_from_yaml(document)
+            .map_err(|error| AppError::input(format!("{place} is not valid YAML")).caused_by(error))?;
+        let is_routemap = value["kind"] == "ConfigMap" && value["metadata"]["labels"]["iter8.tools/kind"] == "routemap";
+        if !is_routemap {
+            continue;
+        }
+        let mut source: ConfigMap = serde_json::from_value(value)
+            .map_err(|error| AppError::input(format!("{place} has a ConfigMap that is not valid")).caused_by(error))?;
+        source.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+        sources.push(source);
+    }
+    if sources.is_empty() {
+        return Err(AppError::input(format!("{place} has no routemap"))
+            .with_hint("a routemap is a ConfigMap with the label iter8.tools/kind: routemap"));
+    }
+    Ok(sources)
+}
+
+/// Reads a file, or standard input for `-`.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let bytes = match path.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+            bytes
+        }
+        false => LocalFiles.read(&path.to_string_lossy(), MAX_BYTES)?,
+    };
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(std::io::Error::other(format!("larger than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("not valid UTF-8"))
+}
+
+/// Splits a stream of YAML documents.
+fn split_documents(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text
+            .match_indices("\n---")
+            .find(|(at, mark)| matches!(text.as_bytes().get(at + mark.len()), None | Some(b'\n' | b'\r' | b' ')));
+        match end {
+            Some((at, mark)) => {
+                rest = text.get(at + mark.len()..);
+                text.get(..at)
+            }
+            None => {
+                rest = None;
+                Some(text)
+            }
+        }
+    })
+}

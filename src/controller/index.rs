@@ -1,0 +1,476 @@
+//! All that the controller knows about the cluster, fed by watches and read by reconciliations. No I/O.
+//!
+//! ```text
+//! watches of routemaps ──► routemaps ──► named resources ◄── watches of resources (label iter8.tools/watch)
+//!                              │
+//!                              └──► claims on routing objects ◄── watches of routing objects, by type
+//! ```
+//!
+//! Each method that takes a change returns the routemaps to reconcile. Only small structs are kept, so that 10,000 routemaps fit into
+//! a small pod. A change that does not matter to a decision, such as a heartbeat in a status, returns nothing.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::keys::{ObjectKey, ResourceKey, TypeId};
+use super::live::Live;
+use crate::routing::{Observed, Routemap};
+use crate::values::input::InputErrors;
+
+/// Finalizer of resources that a routemap names: traffic is moved away before they are gone.
+pub(crate) const FINALIZER: &str = "iter8.tools/finalizer";
+
+/// A routemap ConfigMap.
+#[derive(Debug)]
+pub(super) struct RoutemapObject {
+    pub(super) key: ObjectKey,
+    pub(super) uid: Box<str>,
+    pub(super) resource_version: Box<str>,
+    /// The routemap and the resources that it names, or its mistakes.
+    pub(super) parsed: Result<(Routemap, Vec<ResourceKey>), InputErrors>,
+}
+
+impl RoutemapObject {
+    fn resources(&self) -> &[ResourceKey] {
+        self.parsed.as_ref().map_or(&[], |(_, resources)| resources)
+    }
+}
+
+/// State of a routing object.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// Its type is not listed yet.
+    Unlisted,
+    /// Its type cannot be read, or it was claimed after its type was listed: it is applied once per change of the decision.
+    Unknown,
+    Missing,
+    Exists(Arc<Live>),
+}
+
+/// Result of [`Index::claim`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Claims {
+    /// Other routemaps that claim the same routing objects, by position in the claimed list.
+    pub(super) rivals: Vec<Vec<ObjectKey>>,
+    /// Routemaps that have a rival more or less than before.
+    pub(super) affected: BTreeSet<ObjectKey>,
+}
+
+/// Work on the finalizers of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FinalizerTask {
+    /// Set these finalizers on this version of the object.
+    Set { uid: Box<str>, resource_version: Box<str>, finalizers: Vec<String> },
+    /// The object is no longer watched: read it and remove our finalizer.
+    Release,
+}
+
+/// Result of a change.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Affected {
+    pub(super) routemaps: BTreeSet<ObjectKey>,
+    /// Resources whose finalizers may have to change.
+    pub(super) resources: BTreeSet<ResourceKey>,
+}
+
+#[derive(Default)]
+pub(super) struct Index(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    routemaps: HashMap<ObjectKey, Arc<RoutemapObject>>,
+    has_routemaps: bool,
+    resources: HashMap<ResourceKey, Arc<Observed>>,
+    listed: HashSet<TypeId>,
+    /// Routemaps that name a resource.
+    naming: HashMap<ResourceKey, BTreeSet<ObjectKey>>,
+    /// Routemaps that handled the deletion of the resource with this uid.
+    handled: HashMap<ResourceKey, (Box<str>, BTreeSet<ObjectKey>)>,
+    /// Resources with our finalizer that are no longer watched.
+    released: HashSet<ResourceKey>,
+    /// Routemaps that render a routing object.
+    claims: HashMap<ResourceKey, BTreeSet<ObjectKey>>,
+    /// Routing objects that a routemap renders.
+    claimed: HashMap<ObjectKey, Vec<ResourceKey>>,
+    targets: HashMap<TypeId, TargetType>,
+}
+
+/// Routing objects of one type. Those that no routemap renders are not kept.
+#[derive(Default)]
+struct TargetType {
+    is_listed: bool,
+    is_unreadable: bool,
+    live: HashMap<ObjectKey, Arc<Live>>,
+    /// Objects that were claimed after the list.
+    unknown: HashSet<ObjectKey>,
+}
+
+/// Routemaps.
+impl Index {
+    /// Takes the complete list of routemaps.
+    pub(super) fn routemaps_listed(&self, objects: Vec<RoutemapObject>) -> Affected {
+        let mut state = self.0.lock();
+        let listed: HashSet<ObjectKey> = objects.iter().map(|object| object.key.clone()).collect();
+        let gone: Vec<ObjectKey> = state.routemaps.keys().filter(|key| !listed.contains(key)).cloned().collect();
+        let mut affected = Affected::default();
+        for key in gone {
+            state.remove_routemap(&key, &mut affected);
+        }
+        for object in objects {
+            state.put_routemap(object, &mut affected);
+        }
+        if !std::mem::replace(&mut state.has_routemaps, true) {
+            // Finalizers that an earlier controller left on resources that no routemap names.
+            let orphans = state.resources.iter().filter(|(_, resource)| has_finalizer(resource));
+            affected.resources.extend(orphans.map(|(key, _)| key.clone()));
+        }
+        affected
+    }
+
+    /// Takes a new or changed routemap.
+    pub(super) fn routemap_applied(&self, object: RoutemapObject) -> Affected {
+        let mut affected = Affected::default();
+        self.0.lock().put_routemap(object, &mut affected);
+        affected
+    }
+
+    /// Forgets a deleted routemap.
+    pub(super) fn routemap_deleted(&self, key: &ObjectKey) -> Affected {
+        let mut affected = Affected::default();
+        self.0.lock().remove_routemap(key, &mut affected);
+        affected
+    }
+
+    /// Returns all routemaps, once they are listed.
+    pub(super) fn routemaps(&self) -> Option<Vec<Arc<RoutemapObject>>> {
+        let state = self.0.lock();
+        state.has_routemaps.then(|| state.routemaps.values().cloned().collect())
+    }
+
+    /// Returns a routemap; `None` if it does not exist.
+    pub(super) fn routemap(&self, key: &ObjectKey) -> Option<Arc<RoutemapObject>> {
+        self.0.lock().routemaps.get(key).cloned()
+    }
+}
+
+/// Resources that routemaps name.
+impl Index {
+    /// Takes the complete list of the resources of a type.
+    pub(super) fn resources_listed(&self, of_type: TypeId, resources: Vec<Observed>) -> Affected {
+        let mut state = self.0.lock();
+        let mut affected = Affected::default();
+        let is_first = state.listed.insert(of_type);
+        let listed: HashSet<ObjectKey> = resources.iter().map(key_of).collect();
+        let known = state.resources.keys().filter(|known| known.of_type == of_type);
+        let gone: Vec<ResourceKey> = known.filter(|known| !listed.contains(&known.key)).cloned().collect();
+        for resource in gone {
+            state.remove_resource(&resource, &mut affected);
+        }
+        for resource in resources {
+            state.put_resource(of_type, resource, &mut affected);
+        }
+        if is_first {
+            // Routemaps waited for the list, even if their resources are not in it.
+            let waiting = state.naming.iter().filter(|(resource, _)| resource.of_type == of_type);
+            affected.routemaps.extend(waiting.flat_map(|(_, routemaps)| routemaps.iter().cloned()));
+        }
+        affected
+    }
+
+    /// Takes a new or changed resource.
+    pub(super) fn resource_applied(&self, of_type: TypeId, resource: Observed) -> Affected {
+        let mut affected = Affected::default();
+        self.0.lock().put_resource(of_type, resource, &mut affected);
+        affected
+    }
+
+    /// Takes the last state of a resource that was deleted or lost its label.
+    pub(super) fn resource_deleted(&self, of_type: TypeId, last: &Observed) -> Affected {
+        let mut state = self.0.lock();
+        let mut affected = Affected::default();
+        let resource = ResourceKey { of_type, key: key_of(last) };
+        if has_finalizer(last) && !last.is_being_deleted {
+            state.released.insert(resource.clone());
+            affected.resources.insert(resource.clone());
+        }
+        state.remove_resource(&resource, &mut affected);
+        affected
+    }
+
+    /// Returns the last known state of a resource.
+    pub(super) fn resource(&self, resource: &ResourceKey) -> Option<Arc<Observed>> {
+        self.0.lock().resources.get(resource).cloned()
+    }
+
+    /// Returns the first of these types that is not listed yet.
+    pub(super) fn first_unlisted(&self, types: impl IntoIterator<Item = TypeId>) -> Option<TypeId> {
+        let state = self.0.lock();
+        types.into_iter().find(|of_type| !state.listed.contains(of_type))
+    }
+
+    /// Notes that a routemap was reconciled with these resources. Returns those that are being deleted and may go now.
+    pub(super) fn deletions_handled(
+        &self,
+        routemap: &ObjectKey,
+        resources: &HashMap<ResourceKey, Arc<Observed>>,
+    ) -> Vec<ResourceKey> {
+        let mut state = self.0.lock();
+        let deleting = resources.iter().filter(|(_, resource)| resource.is_being_deleted && has_finalizer(resource));
+        let mut complete = Vec::new();
+        for (key, resource) in deleting {
+            let handled = state.handled.entry(key.clone()).or_default();
+            if handled.0 != resource.uid {
+                *handled = (resource.uid.clone(), BTreeSet::new());
+            }
+            handled.1.insert(routemap.clone());
+            if state.is_deletion_handled(key, resource) {
+                complete.push(key.clone());
+            }
+        }
+        complete
+    }
+
+    /// Returns all routemaps and resources.
+    pub(super) fn everything(&self) -> Affected {
+        let state = self.0.lock();
+        let resources = state.resources.keys().chain(&state.released).cloned();
+        Affected { routemaps: state.routemaps.keys().cloned().collect(), resources: resources.collect() }
+    }
+
+    /// Returns the change of a resource's finalizers that is due.
+    pub(super) fn finalizer_task(&self, resource: &ResourceKey) -> Option<FinalizerTask> {
+        let state = self.0.lock();
+        if !state.has_routemaps {
+            return None;
+        }
+        let Some(observed) = state.resources.get(resource) else {
+            return state.released.contains(resource).then_some(FinalizerTask::Release);
+        };
+        let is_named = state.naming.contains_key(resource);
+        let is_wanted = is_named && !(observed.is_being_deleted && state.is_deletion_handled(resource, observed));
+        let is_set = has_finalizer(observed);
+        // The API server refuses new finalizers on an object that is being deleted.
+        if is_wanted == is_set || (is_wanted && observed.is_being_deleted) {
+            return None;
+        }
+        let others = observed.finalizers.iter().filter(|name| &***name != FINALIZER).map(|name| name.to_string());
+        let ours = is_wanted.then(|| FINALIZER.to_owned());
+        Some(FinalizerTask::Set {
+            uid: observed.uid.clone(),
+            resource_version: observed.resource_version.clone(),
+            finalizers: others.chain(ours).collect(),
+        })
+    }
+
+    /// Notes that our finalizer was removed from a resource that is no longer watched.
+    pub(super) fn resource_released(&self, resource: &ResourceKey) {
+        self.0.lock().released.remove(resource);
+    }
+}
+
+/// Routing objects.
+impl Index {
+    /// Replaces the claims of a routemap.
+    pub(super) fn claim(&self, routemap: &ObjectKey, targets: &[ResourceKey]) -> Claims {
+        let mut state = self.0.lock();
+        let mut claims = Claims::default();
+        if !state.routemaps.contains_key(routemap) {
+            return claims;
+        }
+        let before = state.claimed.insert(routemap.clone(), targets.to_vec()).unwrap_or_default();
+        for target in before.iter().filter(|target| !targets.contains(target)) {
+            claims.affected.extend(state.withdraw(routemap, target));
+        }
+        for target in targets {
+            let claiming = state.claims.entry(target.clone()).or_default();
+            let is_new = claiming.insert(routemap.clone());
+            let rivals: Vec<ObjectKey> = claiming.iter().filter(|other| *other != routemap).cloned().collect();
+            if is_new {
+                claims.affected.extend(rivals.iter().cloned());
+                if rivals.is_empty() {
+                    state.targets.entry(target.of_type).or_default().unknown.insert(target.key.clone());
+                }
+            }
+            claims.rivals.push(rivals);
+        }
+        claims
+    }
+
+    /// Takes the complete list of the routing objects of a type.
+    pub(super) fn targets_listed(&self, of_type: TypeId, objects: Vec<(ObjectKey, Live)>) -> BTreeSet<ObjectKey> {
+        let mut state = self.0.lock();
+        let State { claims, targets, .. } = &mut *state;
+        let known = targets.entry(of_type).or_default();
+        (known.is_listed, known.is_unreadable) = (true, false);
+        let listed = objects.into_iter().map(|(key, live)| (key, Arc::new(live)));
+        let claimed = listed.filter(|(key, _)| claims.contains_key(&ResourceKey { of_type, key: key.clone() }));
+        known.live = claimed.collect();
+        known.unknown.clear();
+        let affected = claims.iter().filter(|(target, _)| target.of_type == of_type);
+        affected.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
+    }
+
+    /// Takes a new or changed routing object. A state that is older than the known one is a late event and is ignored.
+    pub(super) fn target_applied(&self, target: &ResourceKey, live: Live) -> BTreeSet<ObjectKey> {
+        let mut state = self.0.lock();
+        let Some(routemaps) = state.claims.get(target).cloned() else { return BTreeSet::new() };
+        let known = state.targets.entry(target.of_type).or_default();
+        if known.live.get(&target.key).is_some_and(|known| !known.is_older_than(&live)) {
+            return BTreeSet::new();
+        }
+        known.unknown.remove(&target.key);
+        known.live.insert(target.key.clone(), Arc::new(live));
+        routemaps
+    }
+
+    /// Takes the last state of a deleted routing object.
+    pub(super) fn target_deleted(&self, target: &ResourceKey, last: &Live) -> BTreeSet<ObjectKey> {
+        let mut state = self.0.lock();
+        let known = state.targets.entry(target.of_type).or_default();
+        // Applied again before the event of its deletion arrived.
+        if known.live.get(&target.key).is_some_and(|known| last.is_older_than(known)) {
+            return BTreeSet::new();
+        }
+        known.unknown.remove(&target.key);
+        known.live.remove(&target.key);
+        state.claims.get(target).cloned().unwrap_or_default()
+    }
+
+    /// Notes that the routing objects of a type cannot be read. Returns the routemaps that waited for them.
+    pub(super) fn targets_unreadable(&self, of_type: TypeId) -> BTreeSet<ObjectKey> {
+        let mut state = self.0.lock();
+        let known = state.targets.entry(of_type).or_default();
+        if known.is_listed || std::mem::replace(&mut known.is_unreadable, true) {
+            return BTreeSet::new();
+        }
+        let affected = state.claims.iter().filter(|(target, _)| target.of_type == of_type);
+        affected.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
+    }
+
+    /// Returns the state of a routing object.
+    pub(super) fn target(&self, target: &ResourceKey) -> Target {
+        let state = self.0.lock();
+        let Some(known) = state.targets.get(&target.of_type) else { return Target::Unlisted };
+        match known.live.get(&target.key) {
+            Some(live) => Target::Exists(Arc::clone(live)),
+            None if known.is_unreadable => Target::Unknown,
+            None if !known.is_listed => Target::Unlisted,
+            None if known.unknown.contains(&target.key) => Target::Unknown,
+            None => Target::Missing,
+        }
+    }
+}
+
+impl State {
+    fn put_routemap(&mut self, object: RoutemapObject, affected: &mut Affected) {
+        let key = object.key.clone();
+        if self.routemaps.get(&key).is_some_and(|known| known.resource_version == object.resource_version) {
+            return;
+        }
+        self.unname(&key, affected);
+        if object.parsed.is_err() {
+            self.unclaim(&key, affected);
+        }
+        for resource in object.resources() {
+            self.naming.entry(resource.clone()).or_default().insert(key.clone());
+            affected.resources.insert(resource.clone());
+        }
+        self.routemaps.insert(key.clone(), Arc::new(object));
+        affected.routemaps.insert(key);
+    }
+
+    fn remove_routemap(&mut self, key: &ObjectKey, affected: &mut Affected) {
+        self.unname(key, affected);
+        self.unclaim(key, affected);
+        self.routemaps.remove(key);
+        affected.routemaps.insert(key.clone());
+    }
+
+    /// Removes a routemap from the resources that it names.
+    fn unname(&mut self, key: &ObjectKey, affected: &mut Affected) {
+        let Some(object) = self.routemaps.get(key).cloned() else { return };
+        for resource in object.resources() {
+            if let Some(naming) = self.naming.get_mut(resource) {
+                naming.remove(key);
+                if naming.is_empty() {
+                    self.naming.remove(resource);
+                }
+            }
+            affected.resources.insert(resource.clone());
+        }
+    }
+
+    fn unclaim(&mut self, key: &ObjectKey, affected: &mut Affected) {
+        for target in self.claimed.remove(key).unwrap_or_default() {
+            affected.routemaps.extend(self.withdraw(key, &target));
+        }
+    }
+
+    /// Withdraws one claim. Returns the rivals that are left.
+    fn withdraw(&mut self, routemap: &ObjectKey, target: &ResourceKey) -> BTreeSet<ObjectKey> {
+        let Some(claiming) = self.claims.get_mut(target) else { return BTreeSet::new() };
+        claiming.remove(routemap);
+        let left = claiming.clone();
+        if left.is_empty() {
+            self.claims.remove(target);
+            if let Some(known) = self.targets.get_mut(&target.of_type) {
+                known.live.remove(&target.key);
+                known.unknown.remove(&target.key);
+            }
+        }
+        left
+    }
+
+    fn put_resource(&mut self, of_type: TypeId, observed: Observed, affected: &mut Affected) {
+        let resource = ResourceKey { of_type, key: key_of(&observed) };
+        self.released.remove(&resource);
+        let known = self.resources.get(&resource);
+        if known.is_some_and(|known| known.resource_version == observed.resource_version) {
+            return;
+        }
+        let matters = known.is_none_or(|known| !decides_the_same(known, &observed));
+        let finalizers = known.is_none_or(|known| known.finalizers != observed.finalizers);
+        let is_deletion = observed.is_being_deleted;
+        self.resources.insert(resource.clone(), Arc::new(observed));
+        if matters || is_deletion {
+            affected.routemaps.extend(self.naming.get(&resource).into_iter().flatten().cloned());
+        }
+        if matters || finalizers || is_deletion {
+            affected.resources.insert(resource);
+        }
+    }
+
+    fn remove_resource(&mut self, resource: &ResourceKey, affected: &mut Affected) {
+        self.handled.remove(resource);
+        if self.resources.remove(resource).is_some() {
+            affected.routemaps.extend(self.naming.get(resource).into_iter().flatten().cloned());
+        }
+    }
+
+    /// Returns true if all routemaps that name a resource moved their traffic away from it.
+    fn is_deletion_handled(&self, resource: &ResourceKey, observed: &Observed) -> bool {
+        let naming = self.naming.get(resource);
+        let handled = self.handled.get(resource).filter(|(uid, _)| *uid == observed.uid);
+        naming.into_iter().flatten().all(|routemap| handled.is_some_and(|(_, by)| by.contains(routemap)))
+    }
+}
+
+/// Returns true if both states lead to the same decision.
+fn decides_the_same(known: &Observed, new: &Observed) -> bool {
+    let without_version = |observed: &Observed| Observed {
+        resource_version: Box::default(),
+        finalizers: Box::default(),
+        ..observed.clone()
+    };
+    without_version(known) == without_version(new)
+}
+
+fn has_finalizer(observed: &Observed) -> bool {
+    observed.finalizers.iter().any(|name| &**name == FINALIZER)
+}
+
+fn key_of(observed: &Observed) -> ObjectKey {
+    ObjectKey::new(&observed.namespace, &observed.name)
+}

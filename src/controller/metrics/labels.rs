@@ -1,0 +1,110 @@
+//! Labels and their values.
+
+use std::fmt::{Debug, Error};
+use std::hash::Hash;
+
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+
+/// Labels with a known set of values.
+pub(super) trait Labelled: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    fn all() -> Vec<Self>;
+}
+
+/// Values of a label.
+pub(super) trait LabelValue: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    const ALL: &'static [Self];
+
+    fn as_str(&self) -> &'static str;
+}
+
+macro_rules! label_values {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl LabelValue for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn as_str(&self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+label_values! {
+    /// Errors of a reconciliation.
+    ErrorReason {
+        InvalidRoutemap = "invalid_routemap",
+        TemplateFailed = "template_failed",
+        /// A template rendered an object that must not be applied.
+        InvalidObject = "invalid_object",
+        /// Another routemap writes the same object.
+        Contested = "contested",
+        /// Another field manager owns the routes.
+        OwnedByOthers = "owned_by_others",
+        /// A retry may help.
+        ApplyFailed = "apply_failed",
+        ApplyRejected = "apply_rejected",
+    }
+}
+
+label_values! {
+    /// Reasons for Events that were not created.
+    DropReason {
+        /// Too many of one object.
+        Limit = "limit",
+        /// Too many wait.
+        Queue = "queue",
+        /// The API server did not create it.
+        Failed = "failed",
+    }
+}
+
+label_values! {
+    /// Results of a reconciliation.
+    ResultLabel {
+        Applied = "applied",
+        Unchanged = "unchanged",
+        Error = "error",
+    }
+}
+
+/// Label `reason`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Reason<T>(pub(super) T);
+
+impl<T: LabelValue> Labelled for Reason<T> {
+    fn all() -> Vec<Self> {
+        T::ALL.iter().cloned().map(Self).collect()
+    }
+}
+
+impl<T: LabelValue> EncodeLabelSet for Reason<T> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
+        ("reason", self.0.as_str()).encode(encoder.encode_label())
+    }
+}
+
+impl Labelled for ResultLabel {
+    fn all() -> Vec<Self> {
+        Self::ALL.to_vec()
+    }
+}
+
+impl EncodeLabelSet for ResultLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
+        ("result", self.as_str()).encode(encoder.encode_label())
+    }
+}
+
+/// Label `resource`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Resource(pub(super) String);
+
+impl EncodeLabelSet for Resource {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
+        ("resource", self.0.as_str()).encode(encoder.encode_label())
+    }
+}

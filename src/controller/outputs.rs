@@ -1,0 +1,195 @@
+//! Applies the output of one routing template, if the live object differs from it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as StdInstant};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::index::{RoutemapObject, Target};
+use super::keys::ResourceKey;
+use super::queue::Next;
+use super::report;
+use super::shared::{Settled, Shared};
+use super::types::api_resource;
+use super::writer::WriteError;
+use crate::routing::Decision;
+use crate::routing::decision::{Output, Rendered};
+use crate::routing::target::Desired;
+
+/// Pause after an object of another controller was left alone.
+const OWNED_PAUSE: Duration = Duration::from_secs(60);
+
+/// Pause after the API server rejected an object: a webhook or a missing permission may be fixed without an event.
+const REJECTED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Repairs of an object within this time of each other are spaced out, because someone else keeps writing it.
+const WAR: Duration = Duration::from_secs(120);
+
+/// Longest pause between repairs.
+const LONGEST_WAR_PAUSE: Duration = Duration::from_secs(60);
+
+/// Result of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The live object is as desired.
+    Unchanged,
+    Applied,
+    /// There is nothing to apply, or it must not be applied.
+    Skipped,
+    /// The state of the live object is not known yet, or another replica leads.
+    Waiting,
+    At(Instant),
+    /// It may succeed later, and the old routes are in place until then.
+    Retry(Duration),
+    /// It is retried, but nothing that the controller knows of will change the result.
+    Rejected(Duration),
+}
+
+impl Outcome {
+    pub(super) fn next(self) -> Next {
+        match self {
+            Self::Unchanged | Self::Applied | Self::Skipped | Self::Waiting => Next::Wait,
+            Self::At(at) => Next::At(at),
+            Self::Retry(pause) | Self::Rejected(pause) => Next::Retry(pause),
+        }
+    }
+}
+
+/// Applies an output of a routemap.
+pub(super) async fn apply(
+    shared: &Arc<Shared>,
+    object: &RoutemapObject,
+    decision: &Decision,
+    output: &Output,
+) -> Outcome {
+    match &output.result {
+        Rendered::Empty => Outcome::Skipped,
+        Rendered::Refused(refusal) => {
+            report::refused(shared, object, &output.template, refusal);
+            Outcome::Skipped
+        }
+        Rendered::Desired(desired) => match shared.types.target(&desired.target) {
+            Some(target) => Application { shared, object, decision, desired, target }.run().await,
+            None => Outcome::Skipped,
+        },
+    }
+}
+
+/// Reason to apply an object.
+enum Cause {
+    /// The decision changed, or this controller never applied it.
+    Decision,
+    /// Someone changed this field of it.
+    Drift(String),
+    /// Someone deleted it.
+    Deletion,
+}
+
+/// One object that may have to be applied.
+struct Application<'a> {
+    shared: &'a Arc<Shared>,
+    object: &'a RoutemapObject,
+    decision: &'a Decision,
+    desired: &'a Desired,
+    target: ResourceKey,
+}
+
+impl Application<'_> {
+    async fn run(self) -> Outcome {
+        let desired = Value::Object(self.desired.object.clone());
+        let hash = hash(&desired);
+        let settled = self.shared.settled.lock().get(&self.target).copied();
+        let was_settled = settled.is_some_and(|settled| settled.desired == hash);
+        let cause = match self.shared.index.target(&self.target) {
+            Target::Unlisted => return Outcome::Waiting,
+            Target::Unknown if was_settled => return Outcome::Unchanged,
+            Target::Missing if was_settled => Cause::Deletion,
+            Target::Unknown | Target::Missing => Cause::Decision,
+            Target::Exists(live) => match live.difference(&desired) {
+                None => {
+                    self.settle(settled, hash, false);
+                    return Outcome::Unchanged;
+                }
+                Some(field) if was_settled => Cause::Drift(field),
+                Some(_) => Cause::Decision,
+            },
+        };
+        if let (Cause::Drift(_) | Cause::Deletion, Some(pause)) = (&cause, settled.and_then(war_pause)) {
+            return Outcome::At(pause);
+        }
+        // The routes of a routemap that is being deleted, too, are not created again.
+        if matches!(cause, Cause::Deletion) && !self.routemap_exists().await {
+            return Outcome::Skipped;
+        }
+        self.write(&desired, hash, settled, cause).await
+    }
+
+    async fn write(&self, desired: &Value, hash: u64, settled: Option<Settled>, cause: Cause) -> Outcome {
+        let resource = api_resource(&self.desired.resource);
+        let started = StdInstant::now();
+        let result = self.shared.writer.apply(&resource, &self.target.key, desired).await;
+        self.shared.metrics.apply_finished(started.elapsed());
+        match result {
+            Ok(applied) => {
+                let affected = self.shared.index.target_applied(&self.target, applied.live);
+                self.settle(settled, hash, !matches!(cause, Cause::Decision));
+                // This routemap is being reconciled with that state.
+                drop(affected);
+                match cause {
+                    Cause::Decision => {
+                        report::written(self.shared, self.object, self.decision, self.desired, &applied.taken_from);
+                    }
+                    Cause::Drift(field) => report::drift(self.shared, self.object, self.desired, Some(&field)),
+                    Cause::Deletion => report::drift(self.shared, self.object, self.desired, None),
+                }
+                Outcome::Applied
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &WriteError) -> Outcome {
+        report::write_failed(self.shared, self.object, self.desired, error);
+        match error {
+            WriteError::NotLeader => Outcome::Waiting,
+            WriteError::Owned(_) => Outcome::Rejected(OWNED_PAUSE),
+            WriteError::Replaced => Outcome::Retry(Duration::ZERO),
+            WriteError::Transient(_, pause) => Outcome::Retry(*pause),
+            WriteError::Rejected(_) => Outcome::Rejected(REJECTED_PAUSE),
+        }
+    }
+
+    /// Notes that the live object is as desired.
+    fn settle(&self, before: Option<Settled>, hash: u64, is_repair: bool) {
+        let now = Instant::now();
+        let mut settled = before.unwrap_or(Settled { desired: hash, repairs: 0, repaired_at: None });
+        settled.desired = hash;
+        if is_repair {
+            let is_war = settled.repaired_at.is_some_and(|at| now - at < WAR);
+            settled.repairs = if is_war { settled.repairs.saturating_add(1) } else { 1 };
+            settled.repaired_at = Some(now);
+        }
+        self.shared.settled.lock().insert(self.target.clone(), settled);
+    }
+
+    async fn routemap_exists(&self) -> bool {
+        self.shared.writer.routemap_exists(&self.object.key, &self.object.uid).await
+    }
+}
+
+/// Returns the time before which an object is not repaired again.
+fn war_pause(settled: Settled) -> Option<Instant> {
+    let last = settled.repaired_at.filter(|_| settled.repairs > 1)?;
+    let pause = Duration::from_secs(1 << settled.repairs.min(8).saturating_sub(2)).min(LONGEST_WAR_PAUSE);
+    let until = last + pause;
+    (Instant::now() < until).then_some(until)
+}
+
+/// Hashes a desired object.
+fn hash(desired: &Value) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    desired.to_string().hash(&mut hasher);
+    hasher.finish()
+}

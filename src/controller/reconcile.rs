@@ -1,0 +1,71 @@
+//! Reconciliation of a routemap: decides with what is known now, and applies what differs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::claims::{Known, decide_and_claim, known, rendered_types};
+use super::index::RoutemapObject;
+use super::keys::ObjectKey;
+use super::outputs::{self, Outcome};
+use super::queue::Next;
+use super::report;
+use super::shared::Shared;
+use super::watches;
+use crate::routing::Decision;
+
+/// Reconciles a routemap.
+pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
+    let (shared, key) = (&shared, &key);
+    let Some(object) = shared.index.routemap(key) else {
+        shared.routemaps.forget(key);
+        report::forget(shared, key);
+        return Next::Wait;
+    };
+    let (routemap, resources) = match &object.parsed {
+        Ok(parsed) => parsed,
+        Err(errors) => {
+            report::invalid(shared, &object, errors);
+            return Next::Wait;
+        }
+    };
+    // The lists are awaited, because a resource that is not listed yet would count as missing.
+    let is_unlisted = shared.index.first_unlisted(resources.iter().map(|resource| resource.of_type)).is_some();
+    if is_unlisted || !shared.has_claims.load(Ordering::Acquire) {
+        return Next::Wait;
+    }
+    let known = known(shared, resources);
+    let decision = decide_and_claim(shared, key, routemap, &known);
+    watches::watch_targets(shared, rendered_types(shared, &decision));
+    report::decided(shared, &object, &decision);
+    let next = match shared.leadership.is_leader() {
+        true => apply(shared, &object, &decision, &known).await,
+        false => Next::Wait,
+    };
+    match (next, decision.redecide_at) {
+        (Next::Wait, Some(at)) => {
+            let pause = (at - shared.now()).to_std().unwrap_or_default();
+            Next::At(Instant::now() + pause)
+        }
+        (next, _) => next,
+    }
+}
+
+/// Applies the outputs of a decision, and releases the resources that are being deleted once no traffic goes to them.
+async fn apply(shared: &Arc<Shared>, object: &RoutemapObject, decision: &Decision, known: &Known) -> Next {
+    let mut next = Next::Wait;
+    let (mut is_final, mut has_changes) = (true, false);
+    for output in &decision.outputs {
+        let outcome = outputs::apply(shared, object, decision, output).await;
+        has_changes |= outcome == Outcome::Applied;
+        is_final &= !matches!(outcome, Outcome::Retry(_) | Outcome::At(_) | Outcome::Waiting);
+        next = outcome.next().sooner(next);
+    }
+    if is_final {
+        report::applied(shared, object, decision, has_changes);
+        let done = shared.index.deletions_handled(&object.key, known);
+        shared.finalizers.push_all(&done);
+    }
+    next
+}

@@ -1,0 +1,185 @@
+//! Events, log lines and metrics of reconciliations: what changed, and why.
+
+use super::events::{EventType, Regarding};
+use super::index::{RoutemapObject, Target};
+use super::keys::ObjectKey;
+use super::metrics::ErrorReason;
+use super::shared::Shared;
+use super::writer::WriteError;
+use crate::routing::Decision;
+use crate::routing::availability::Availability;
+use crate::routing::decision::{Refusal, VersionState};
+use crate::routing::target::Desired;
+use crate::values::input::InputErrors;
+
+/// Action of all Events about routes.
+const ACTION: &str = "Route";
+
+/// Reports a routemap that cannot be used.
+pub(super) fn invalid(shared: &Shared, object: &RoutemapObject, errors: &InputErrors) {
+    let note = errors.to_string();
+    shared.metrics.routemap_is(&object.key, false);
+    shared.metrics.failed(ErrorReason::InvalidRoutemap);
+    tracing::warn!("routemap {} is not valid: {note}", object.key);
+    shared.events.record(routemap(object), EventType::Warning, "InvalidRoutemap", ACTION, note);
+}
+
+/// Forgets a routemap that was deleted.
+pub(super) fn forget(shared: &Shared, key: &ObjectKey) {
+    shared.metrics.forget(key);
+    shared.decided.lock().remove(key);
+}
+
+/// Reports a decision if it differs from the last one.
+pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decision) {
+    let weights: Vec<u32> = decision.versions.iter().map(|version| version.weight).collect();
+    shared.metrics.routemap_is(&object.key, true);
+    shared.metrics.weights_desired(&object.key, &weights);
+    let text = describe(decision);
+    let known = shared.decided.lock().insert(object.key.clone(), text.clone());
+    if known.as_ref() == Some(&text) {
+        return;
+    }
+    tracing::info!("routemap {}: {text}", object.key);
+    for (number, version) in decision.versions.iter().enumerate() {
+        if let Some(invalid) = &version.invalid_weight {
+            let note = format!("version {number}: {invalid}");
+            tracing::warn!("routemap {}: {note}", object.key);
+            shared.events.record(routemap(object), EventType::Warning, "InvalidWeight", ACTION, note);
+        }
+    }
+}
+
+/// Reports that all routes of a decision are in place.
+pub(super) fn applied(shared: &Shared, object: &RoutemapObject, decision: &Decision, has_changes: bool) {
+    let weights: Vec<u32> = decision.versions.iter().map(|version| version.weight).collect();
+    shared.metrics.weights_applied(&object.key, &weights);
+    shared.metrics.reconciled(has_changes);
+}
+
+/// Reports an output that is not applied.
+pub(super) fn refused(shared: &Shared, object: &RoutemapObject, template: &str, refusal: &Refusal) {
+    shared.metrics.failed(match refusal {
+        Refusal::Template(_) => ErrorReason::TemplateFailed,
+        Refusal::Object(_) => ErrorReason::InvalidObject,
+        Refusal::Contested { .. } => ErrorReason::Contested,
+    });
+    let note = format!("template `{template}`: {refusal}; the routes stay as they are");
+    tracing::warn!("routemap {}: {note}", object.key);
+    shared.events.record(routemap(object), EventType::Warning, refusal.code(), ACTION, note);
+}
+
+/// Reports that an object was applied after a decision.
+pub(super) fn written(
+    shared: &Shared,
+    object: &RoutemapObject,
+    decision: &Decision,
+    desired: &Desired,
+    taken_from: &[String],
+) {
+    let mut note = format!("{}: {}", desired.target, describe(decision));
+    if !taken_from.is_empty() {
+        note.push_str(&format!("; fields of {} are managed by iter8 now", taken_from.join(", ")));
+    }
+    tracing::info!("routemap {}: applied {note}", object.key);
+    both(shared, object, desired, EventType::Normal, "RoutesApplied", &note);
+}
+
+/// Reports that a change of someone else was undone; `field` is `None` if the object was deleted.
+pub(super) fn drift(shared: &Shared, object: &RoutemapObject, desired: &Desired, field: Option<&str>) {
+    shared.metrics.drift_repaired();
+    let note = match field {
+        Some(field) => format!("{}: {field} was changed by someone else; set it back", desired.target),
+        None => format!("{} was deleted by someone else; created it again", desired.target),
+    };
+    tracing::warn!("routemap {}: {note}", object.key);
+    both(shared, object, desired, EventType::Warning, "DriftRepaired", &note);
+}
+
+/// Reports a write that failed.
+pub(super) fn write_failed(shared: &Shared, object: &RoutemapObject, desired: &Desired, error: &WriteError) {
+    let (reason, metric, note) = match error {
+        // The leader reports.
+        WriteError::NotLeader | WriteError::Replaced => return,
+        WriteError::Owned(managers) => (
+            "OwnedByOthers",
+            ErrorReason::OwnedByOthers,
+            format!(
+                "{} is not changed, because its routes are managed by {}; remove these field managers, or the routing template",
+                desired.target,
+                managers.join(", ")
+            ),
+        ),
+        WriteError::Transient(error, _) => ("ApplyFailed", ErrorReason::ApplyFailed, error.message.clone()),
+        WriteError::Rejected(error) => {
+            let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            ("ApplyRejected", ErrorReason::ApplyRejected, format!("{}{hint}", error.message))
+        }
+    };
+    shared.metrics.failed(metric);
+    tracing::warn!("routemap {}: {note}", object.key);
+    shared.events.record(routemap(object), EventType::Warning, reason, ACTION, note);
+}
+
+/// Describes a decision, for example `weights 1, 0; version 1 is not available (isvc shop/wisdom-1: is being deleted)`.
+pub(super) fn describe(decision: &Decision) -> String {
+    let weights: Vec<String> = decision.versions.iter().map(|version| version.weight.to_string()).collect();
+    let mut text = format!("weights {}", weights.join(", "));
+    for (number, version) in decision.versions.iter().enumerate() {
+        if let Some(state) = describe_version(version) {
+            text.push_str(&format!("; version {number} {state}"));
+        }
+    }
+    if decision.is_fallback {
+        text.push_str("; all traffic goes to version 0, because no version is available with a weight");
+    }
+    text
+}
+
+fn describe_version(version: &VersionState) -> Option<String> {
+    let problems: Vec<String> = version.problems.iter().map(ToString::to_string).collect();
+    let problems = problems.join(", ");
+    match version.availability {
+        Availability::Available => None,
+        Availability::Held(until) => {
+            Some(format!("counts as available until {} ({problems})", until.format("%H:%M:%S UTC")))
+        }
+        Availability::Unavailable => Some(format!("is not available ({problems})")),
+    }
+}
+
+/// Records an Event on the routemap and on the routing object.
+fn both(
+    shared: &Shared,
+    object: &RoutemapObject,
+    desired: &Desired,
+    of_type: EventType,
+    reason: &'static str,
+    note: &str,
+) {
+    let text = |key: &str| desired.object.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let known = shared.types.target(&desired.target).map(|target| shared.index.target(&target));
+    let target = Regarding {
+        api_version: text("apiVersion"),
+        kind: text("kind"),
+        namespace: desired.target.namespace.to_string(),
+        name: desired.target.name.to_string(),
+        uid: match known {
+            Some(Target::Exists(live)) => live.uid.to_string(),
+            _ => String::new(),
+        },
+    };
+    for regarding in [routemap(object), target] {
+        shared.events.record(regarding, of_type, reason, ACTION, note.to_owned());
+    }
+}
+
+fn routemap(object: &RoutemapObject) -> Regarding {
+    Regarding {
+        api_version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        namespace: object.key.namespace.to_string(),
+        name: object.key.name.to_string(),
+        uid: object.uid.to_string(),
+    }
+}

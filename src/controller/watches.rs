@@ -1,0 +1,181 @@
+//! Watches: one task per type, each with its own retries, so that a type that cannot be read does not stop the others.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ApiResource, DynamicObject, ObjectMeta};
+use kube::core::DynamicResourceScope;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use super::claims;
+use super::index::{Affected, RoutemapObject};
+use super::keys::{ObjectKey, ResourceKey, TypeId};
+use super::live::Live;
+use super::shared::Shared;
+use super::types::api_resource;
+use super::watched::WatchedObject;
+use crate::adapters::kubernetes::{Change, Operation, changes, spaced};
+use crate::model::object::ResourceKind;
+use crate::model::path::FieldPath;
+use crate::ports::cluster::ClusterErrorKind;
+use crate::routing::routemap::LABELS;
+use crate::routing::{Observed, RawObject, Routemap};
+use crate::values::input::{InputError, InputErrors};
+
+/// Label of watched resources.
+const WATCH_LABEL: &str = "iter8.tools/watch=true";
+
+/// Starts the watches of routemaps and of all resource types. Watches of routing objects follow as routemaps need them.
+pub(super) fn start(shared: &Arc<Shared>) {
+    shared.spawn(routemaps(Arc::clone(shared)));
+    for (of_type, _) in shared.types.all() {
+        shared.spawn(resources(Arc::clone(shared), of_type));
+    }
+}
+
+/// Starts the watches of routing objects of these types, unless they run.
+pub(super) fn watch_targets(shared: &Arc<Shared>, types: BTreeSet<TypeId>) {
+    for of_type in types {
+        if shared.watched_targets.lock().insert(of_type) {
+            shared.spawn(targets(Arc::clone(shared), of_type));
+        }
+    }
+}
+
+async fn routemaps(shared: Arc<Shared>) {
+    let kind = ResourceKind { group: String::new(), version: "v1".to_owned(), resource: "configmaps".to_owned() };
+    let labels = LABELS.map(|(label, value)| format!("{label}={value}")).join(",");
+    let parse = {
+        let shared = Arc::clone(&shared);
+        move |object: DynamicObject| Some(parse(&shared, object))
+    };
+    let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, &kind, Some(&labels), parse));
+    shared.metrics.watch_started("routemaps");
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Listed(objects) => {
+                let affected = shared.index.routemaps_listed(objects);
+                shared.recovered("routemaps");
+                let types = claims::claim_all(&shared).await;
+                watch_targets(&shared, types);
+                shared.push(affected);
+            }
+            Change::Applied(object) => shared.push(shared.index.routemap_applied(object)),
+            Change::Deleted(object) => shared.push(shared.index.routemap_deleted(&object.key)),
+            Change::Failed(error) => shared.failed("routemaps", &error),
+        }
+    }
+}
+
+async fn resources(shared: Arc<Shared>, of_type: TypeId) {
+    let Some(resource_type) = shared.types.get(of_type).cloned() else { return };
+    let kind = &resource_type.resource;
+    let raw = |object: WatchedObject| Some(object.raw);
+    let mut changes = std::pin::pin!(collection::<WatchedObject, _, _>(&shared, kind, Some(WATCH_LABEL), raw));
+    let observed = |raw: RawObject| {
+        let key = ObjectKey::new(&raw.metadata.namespace, &raw.metadata.name);
+        let known = shared.index.resource(&ResourceKey { of_type, key });
+        Observed::new(raw, &resource_type, known.as_deref(), shared.now())
+    };
+    shared.metrics.watch_started(&kind.to_string());
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Listed(objects) => {
+                let objects = objects.into_iter().map(observed).collect();
+                shared.recovered(&kind.to_string());
+                shared.push(shared.index.resources_listed(of_type, objects));
+            }
+            Change::Applied(object) => shared.push(shared.index.resource_applied(of_type, observed(object))),
+            Change::Deleted(object) => shared.push(shared.index.resource_deleted(of_type, &observed(object))),
+            Change::Failed(error) => shared.failed(&kind.to_string(), &error),
+        }
+    }
+}
+
+async fn targets(shared: Arc<Shared>, of_type: TypeId) {
+    let Some(resource_type) = shared.types.get(of_type) else { return };
+    let kind = &resource_type.resource;
+    let what = format!("routes of type {kind}");
+    let live = |object: DynamicObject| {
+        let name = object.metadata.name.clone()?;
+        let namespace = object.metadata.namespace.clone().unwrap_or_default();
+        Some((ObjectKey::new(&namespace, &name), Live::of(object)))
+    };
+    let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, kind, None, live));
+    shared.metrics.watch_started(&what);
+    while let Some(change) = changes.next().await {
+        let routemaps = match change {
+            Change::Listed(objects) => {
+                shared.recovered(&what);
+                shared.index.targets_listed(of_type, objects)
+            }
+            Change::Applied((key, live)) => shared.index.target_applied(&ResourceKey { of_type, key }, live),
+            Change::Deleted((key, live)) => shared.index.target_deleted(&ResourceKey { of_type, key }, &live),
+            Change::Failed(error) => {
+                shared.failed(&what, &error);
+                match error.kind {
+                    ClusterErrorKind::Forbidden => shared.index.targets_unreadable(of_type),
+                    _ => continue,
+                }
+            }
+        };
+        shared.push(Affected { routemaps, ..Affected::default() });
+    }
+}
+
+/// Streams the objects of a type in the controller's namespace, or in all.
+fn collection<K, T, F>(
+    shared: &Shared,
+    kind: &ResourceKind,
+    labels: Option<&str>,
+    small: F,
+) -> impl Stream<Item = Change<T>> + use<K, T, F>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+    T: Send + 'static,
+    F: Fn(K) -> Option<T> + Send + 'static,
+{
+    let (client, resource) = (spaced(&shared.client), api_resource(kind));
+    let namespace = shared.namespace.as_deref();
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    changes(api, labels, Operation::on_collection("watch", kind, namespace), small)
+}
+
+/// Reads a watched routemap ConfigMap.
+fn parse(shared: &Shared, object: DynamicObject) -> RoutemapObject {
+    let metadata = object.metadata.clone();
+    match object.try_parse::<ConfigMap>() {
+        Ok(source) => parse_source(shared, &source),
+        Err(error) => {
+            let errors = InputError::new(FieldPath::root(), error.to_string()).into();
+            routemap_object(&metadata, Err(errors))
+        }
+    }
+}
+
+/// Reads a routemap ConfigMap.
+pub(super) fn parse_source(shared: &Shared, source: &ConfigMap) -> RoutemapObject {
+    let parsed = Routemap::read(source, &shared.config).map(|routemap| {
+        let resources = shared.types.resources(&routemap);
+        (routemap, resources)
+    });
+    routemap_object(&source.metadata, parsed)
+}
+
+fn routemap_object(metadata: &ObjectMeta, parsed: Result<(Routemap, Vec<ResourceKey>), InputErrors>) -> RoutemapObject {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    RoutemapObject {
+        key: ObjectKey::new(&text(&metadata.namespace), &text(&metadata.name)),
+        uid: text(&metadata.uid).into(),
+        resource_version: text(&metadata.resource_version).into(),
+        parsed,
+    }
+}

@@ -1,0 +1,9 @@
+//! The release controller on a real control plane.
+
+mod chart;
+mod controller_case;
+mod election;
+mod finalizers;
+mod mistakes;
+mod routes;
+mod view;

@@ -1,0 +1,125 @@
+//! Routemaps that cannot be used are reported with their reason and never stop the others.
+
+use super::controller_case::{ControllerCase, routemap, routemap_with, template};
+
+#[test]
+fn invalid_routemaps_are_reported_and_do_not_stop_others() {
+    let Some(case) = ControllerCase::new() else { return };
+    let controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    let bad = [
+        (
+            "mutable",
+            routemap_with("mutable", &["shop-0"], "").replace("immutable: true\n", ""),
+            "immutable: must be `true`",
+        ),
+        ("empty", routemap_with("empty", &[], ""), "versions: is empty"),
+        (
+            "unknown",
+            routemap_with("unknown", &["shop-0"], "").replace("gvrShort: isvc", "gvrShort: ksvc"),
+            "`ksvc` is not a configured",
+        ),
+        ("syntax", routemap_with("syntax", &["shop-0"], "{{ if }}"), "routingTemplates.routes.template: "),
+        (
+            "foreign",
+            routemap_with("foreign", &["shop-0"], "").replace("name: shop-0", "name: shop-0, namespace: default"),
+            "`default` is not the namespace",
+        ),
+        (
+            "endless",
+            routemap_with(
+                "endless",
+                &["shop-0"],
+                "{{ range until 100000 }}{{ range until 100000 }}x{{ end }}{{ end }}",
+            ),
+            "template `routes`: ",
+        ),
+        (
+            "kind",
+            routemap_with(
+                "kind",
+                &["shop-0", "shop-1"],
+                &template("kind").replace("kind: VirtualService", "kind: Secret"),
+            ),
+            "is `Secret`",
+        ),
+        (
+            "elsewhere",
+            routemap_with(
+                "elsewhere",
+                &["shop-0", "shop-1"],
+                &template("elsewhere").replace("  name: elsewhere", "  name: elsewhere\n  namespace: kube-system"),
+            ),
+            "kube-system",
+        ),
+        (
+            "zero",
+            routemap_with(
+                "zero",
+                &["shop-0", "shop-1"],
+                &template("zero").replace("weight: {{ index .Weights 0 }}", "weight: 0"),
+            ),
+            "weight",
+        ),
+    ];
+    for (_, yaml, _) in &bad {
+        case.apply(yaml);
+    }
+    case.apply(&routemap("shop"));
+    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    let mut notes = String::new();
+    for (name, _, text) in &bad {
+        let (status, body) = controller.http("/healthz");
+        assert_eq!(status, 200, "{body}");
+        let note = ["InvalidRoutemap", "TemplateFailed", "InvalidObject"];
+        let reason = match *name {
+            "endless" => note[1],
+            "kind" | "elsewhere" | "zero" => note[2],
+            _ => note[0],
+        };
+        notes.push_str(&format!("{name}: {}\n", case.wait_for_event(name, reason, text)));
+        controller.log.wait_for(&format!("routemap {}/{name}", case.case.namespace));
+    }
+    insta::with_settings!({filters => vec![(case.case.namespace.as_str(), "NAMESPACE")]}, {
+        insta::assert_snapshot!(notes);
+    });
+    assert_eq!(controller.metric("iter8_controller_routemaps{state=\"invalid\"}"), Some(5.0));
+    assert!(controller.metric("iter8_controller_errors_total{reason=\"invalid_routemap\"}") >= Some(5.0));
+}
+
+#[test]
+fn two_routemaps_that_want_one_object_are_refused_and_told() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    case.apply(&routemap("shop"));
+    let before = case.wait_for_weights("shop", &[("shop-0", 1)]);
+    let rival = template("shop").replace("shop-0.example", "rival.example");
+    case.apply(&routemap_with("rival", &["shop-0", "shop-1"], &rival));
+    case.wait_for_event("rival", "Contested", "shop-routemap");
+    case.wait_for_event("shop-routemap", "Contested", "rival");
+    assert_eq!(case.get("virtualservices", "shop")["spec"], before["spec"]);
+    case.delete("cm/shop-routemap");
+    case.wait_for_weights("shop", &[("rival", 1)]);
+}
+
+#[test]
+fn routes_of_another_controller_are_left_alone() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    let theirs = template("shop").replace("{{ index .Weights 0 }}", "100");
+    let (theirs, _) = theirs.split_once("    {{-").unwrap();
+    let apply = |manager: &str| {
+        let manager = format!("--field-manager={manager}");
+        let args = ["apply", "--server-side", "--force-conflicts", &manager, "-n", &case.case.namespace, "-f", "-"];
+        case.case.cluster.kubectl_with_input(&args, theirs).exits(0);
+    };
+    apply("flagger");
+    case.apply(&routemap("shop"));
+    case.wait_for_event("shop-routemap", "OwnedByOthers", "managed by flagger");
+    assert_eq!(case.get("virtualservices", "shop")["spec"]["http"][0]["route"][0]["weight"], 100);
+}

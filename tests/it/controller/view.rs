@@ -1,0 +1,99 @@
+//! `iter8 k routes`: what the controller sees and decides.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::controller_case::{ControllerCase, routemap, routemap_with, template};
+use crate::support::cli_case::CliOutput;
+
+/// Runs `iter8 k routes` in the namespace.
+fn routes(case: &ControllerCase, args: &[&str]) -> CliOutput {
+    case.case.k([&["routes"], args].concat())
+}
+
+/// A snapshot without what differs between runs.
+fn snapshot(case: &ControllerCase, name: &str, output: &CliOutput) {
+    let filters = vec![(case.case.namespace.as_str(), "NAMESPACE"), (r"changed \d+s ago", "changed SECONDS ago")];
+    insta::with_settings!({filters => filters}, { insta::assert_snapshot!(name, output.stdout) });
+}
+
+#[test]
+fn routes_are_shown_with_versions_and_reasons() {
+    let Some(case) = ControllerCase::new() else { return };
+    snapshot(&case, "none", routes(&case, &[]).exits(0));
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    case.model("shop-1");
+    case.set_ready("shop-1", "False");
+    case.apply(&routemap("shop"));
+    snapshot(&case, "before_the_controller", routes(&case, &[]).exits(0));
+    let _controller = case.ready_controller();
+    routes(&case, &["shop-routemap", "--wait"]).exits(0);
+    snapshot(&case, "in_place", routes(&case, &[]).exits(0));
+    case.apply(&routemap_with("broken", &["shop-0"], "{{ if }}"));
+    snapshot(&case, "a_broken_routemap", routes(&case, &[]).exits(0));
+    let states: Value = serde_json::from_str(&routes(&case, &["shop-routemap", "-o", "json"]).exits(0).stdout).unwrap();
+    assert_eq!(states[0]["versions"][1]["available"], false);
+    assert_eq!(states[0]["routes"][0]["state"], "inPlace");
+    routes(&case, &["shop"]).expect(2, &["no routemap is named `shop`", "broken, shop-routemap"]);
+}
+
+#[test]
+fn waiting_ends_with_an_error_if_routes_are_not_in_place() {
+    let Some(case) = ControllerCase::new() else { return };
+    case.model("shop-0");
+    case.apply(&routemap("shop"));
+    let output = routes(&case, &["--wait", "--timeout", "1s"]);
+    output.exits(1);
+    assert!(output.stdout.starts_with("1 routemap: routes of 1 are not in place\n"), "{output:#?}");
+}
+
+#[test]
+fn a_plan_shows_the_difference_before_it_is_applied() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    for name in ["shop-0", "shop-1"] {
+        case.model(name);
+        case.set_ready(name, "True");
+    }
+    case.apply(&routemap("shop"));
+    case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 1)]);
+    let planned = routemap_with(
+        "shop-routemap",
+        &["shop-0", "shop-1"],
+        &template("shop").replace("shop-1.example", "new.example"),
+    );
+    let path = case.case.cli.write("planned.yaml", &planned);
+    snapshot(&case, "a_plan", routes(&case, &["--plan", "-f", path.to_str().unwrap()]).exits(0));
+    let live = case.get("virtualservices", "shop");
+    assert_eq!(live["spec"]["http"][0]["route"][1]["destination"]["host"], "shop-1.example");
+
+    // As planned after the routemap was replaced.
+    case.case
+        .cluster
+        .kubectl_with_input(&["replace", "--force", "-n", &case.case.namespace, "-f", "-"], &planned)
+        .exits(0);
+    routes(&case, &["--plan", "-f", path.to_str().unwrap(), "--wait"]).exits(0);
+    case.wait_for_weights("shop", &[("shop-0", 1), ("new", 1)]);
+}
+
+#[test]
+fn a_watch_prints_each_change() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    case.apply(&routemap("shop"));
+    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    let mut command = case.case.command(["k", "routes", "--watch", "-n", &case.case.namespace]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("1        0       no: isvc")));
+    case.model("shop-1");
+    case.set_ready("shop-1", "True");
+    assert!(lines.any(|line| line.contains("1        1       yes")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -6,4 +6,6 @@ mod election;
 mod finalizers;
 mod mistakes;
 mod routes;
+mod traffic;
+mod tutorials;
 mod view;

@@ -17,6 +17,7 @@ pub const CONFIG: &str = "
 defaultResync: 15m
 resourceTypes:
   cm: {Group: '', Version: v1, Resource: configmaps}
+  svc: {Group: '', Version: v1, Resource: services}
   deploy: {Group: apps, Version: v1, Resource: deployments, conditions: [{name: Available, status: 'True'}]}
   isvc:
     Group: serving.kserve.io

@@ -23,19 +23,19 @@ fn invalid_routemaps_are_reported_and_do_not_stop_others() {
     let bad = [
         (
             "mutable",
-            routemap_with("mutable", &["shop-0"], "").replace("immutable: true\n", ""),
+            routemap_with("mutable", &["shop-0"], ALL_ZERO).replace("immutable: true\n", ""),
             "immutable: must be `true`",
         ),
-        ("empty", routemap_with("empty", &[], ""), "versions: is empty"),
+        ("empty", routemap_with("empty", &[], ALL_ZERO), "versions: is empty"),
         (
             "unknown",
-            routemap_with("unknown", &["shop-0"], "").replace("gvrShort: isvc", "gvrShort: ksvc"),
+            routemap_with("unknown", &["shop-0"], ALL_ZERO).replace("gvrShort: isvc", "gvrShort: ksvc"),
             "`ksvc` is not a configured",
         ),
         ("syntax", routemap_with("syntax", &["shop-0"], "{{ if }}"), "routingTemplates.routes.template: "),
         (
             "foreign",
-            routemap_with("foreign", &["shop-0"], "").replace("name: shop-0", "name: shop-0, namespace: default"),
+            routemap_with("foreign", &["shop-0"], ALL_ZERO).replace("name: shop-0", "name: shop-0, namespace: default"),
             "`default` is not the namespace",
         ),
         (

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use helm_yaml::single_value_from_yaml;
+use helm_yaml::value_from_yaml;
 use serde_json::{Map, Value};
 
 use super::config::{Config, ResourceType};
@@ -54,7 +54,7 @@ pub struct Desired {
 /// Checks the text of an object of this type. Fails with all its mistakes.
 pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &Config) -> Result<Desired, InputErrors> {
     let invalid = |message: String| InputError::new(FieldPath::root(), message);
-    let value = single_value_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
+    let value = value_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
     let Value::Object(mut object) = value else {
         return Err(invalid(format!("output is {}; expected a Kubernetes object", helm_yaml::kind(&value))).into());
     };

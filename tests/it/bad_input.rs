@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::cli_case::{CliCase, CliOutput, ITER8};
+use crate::support::files;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
@@ -46,6 +47,31 @@ fn yaml_errors_have_line_and_column() {
     cli.run(["run", "-f", "values.yaml"]).snapshot(2);
     cli.write("experiment.yaml", "spec:\n- task: http\n  with: {a: b\n");
     cli.run(["run"]).snapshot(2);
+}
+
+#[test]
+fn a_second_document_is_not_ignored() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    let assess = "assess: {SLOs: {upper: {http/error-count: 0}}}\n";
+    cli.write(
+        "values.yaml",
+        &format!("tasks: [http]\nhttp: {{url: 'http://127.0.0.1:9'}}\n---\ntasks: [http, assess]\n{assess}"),
+    );
+    cli.run(["run", "-f", "values.yaml"]).snapshot(2);
+    let passing = files::text(&files::root().join("testdata/results/passing.yaml"));
+    let violated = passing.replace("satisfied", "violated");
+    for rest in [violated.as_str(), "garbage: ["] {
+        cli.write("experiment.yaml", &format!("{passing}\n---\n{rest}\n"));
+        cli.run(["assert", "-c", "slos"]).snapshot(2);
+        assert_eq!((cli.run(["run"]).code, cli.run(["report"]).code), (Some(2), Some(2)));
+    }
+    cli.write("p.tpl", "url: http://127.0.0.1:9/\nmetrics: []\n---\nurl: http://127.0.0.1:9/\nmetrics: [{name: a}]\n");
+    cli.write("experiment.yaml", "spec:\n- task: custommetrics\n  with: {templates: {p: p.tpl}}\n");
+    cli.run(["run"]).snapshot(2);
+    // Nothing but markers and comments is no document.
+    cli.write("experiment.yaml", &format!("---\n{passing}\n...\n---\n# end\n"));
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(0));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! YAML 1.1 as Helm and Kubernetes read it.
 //!
-//! The invariant: a file means the same here as in the Go library that both use, so `yes` is true and `012` is 10. Such typing depends on
-//! the style and tag of each scalar, which serde's data model does not have, so values are built from the parser's events. Size, depth and
-//! the expansion of aliases are bounded.
+//! The invariant: a file is rejected, or means the same here as in the Go library that both use, so `yes` is true and `012` is 10. Such
+//! typing depends on the style and tag of each scalar, which serde's data model does not have, so values are built from the parser's
+//! events. Size, depth and the expansion of aliases are bounded.
 //!
 //! ```
 //! let value = helm_yaml::value_from_yaml("{on: yes, mode: 012, name: '012'}").unwrap();
@@ -77,17 +77,12 @@ impl fmt::Display for YamlError {
 
 /// Parses YAML 1.1 (JSON included) as Helm and Kubernetes do; an empty text is `null`.
 ///
-/// Only the first document of a stream is used, the last of several equal keys wins, and keys are converted to strings. Fails on syntax
-/// errors, on numbers that JSON does not have, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases.
+/// The last of several equal keys wins, and keys are converted to strings. Fails on syntax errors, on numbers that JSON does not have, and
+/// beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases. A second document is an error, unless it is empty: the Go library
+/// ignores it, so that a part of the input would have no effect and nobody would know.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     check_size(text)?;
     read::document(text, Track::Nothing, Scalars::Typed).map(|document| document.value)
-}
-
-/// Parses YAML like [`value_from_yaml`], and fails if the text has more than one document. Empty documents do not count.
-pub fn single_value_from_yaml(text: &str) -> Result<Value, YamlError> {
-    check_size(text)?;
-    read::single_value(text)
 }
 
 /// Parses YAML like [`value_from_yaml`], but every scalar except null becomes a string, as it is written: `012`, `1.10`, `yes`. For formats

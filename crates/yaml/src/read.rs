@@ -35,43 +35,24 @@ enum Node {
     Value(Value),
 }
 
-/// Parses the first document in `text`; `null` if there is none.
+/// Parses the only document in `text` that is not empty; `null` if there is none.
 pub fn document(text: &str, track: Track, scalars: Scalars) -> Result<Document, YamlError> {
     let mut reader = Reader::new(text, track, scalars);
+    let mut only: Option<(Value, Lines)> = None;
     loop {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => {
-                return Ok(Document { value: Value::Null, lines: Lines::leaf(1), duplicates: Vec::new() });
-            }
-            Event::StreamStart | Event::DocumentStart(..) => {}
-            event => {
-                let (node, lines) = reader.node(event, span, 0)?;
-                let value = reader.value(node, span)?;
-                // The rest of the document has to be valid; later documents are ignored.
-                reader.next()?;
+                let (value, lines) = only.unwrap_or_else(|| (Value::Null, Lines::leaf(1)));
                 return Ok(Document { value, lines, duplicates: reader.duplicates });
             }
-        }
-    }
-}
-
-/// Parses the only document in `text` that is not empty; `null` if there is none.
-pub fn single_value(text: &str) -> Result<Value, YamlError> {
-    let mut reader = Reader::new(text, Track::Nothing, Scalars::Typed);
-    let mut only = Value::Null;
-    loop {
-        let (event, span) = reader.next()?;
-        match event {
-            Event::StreamEnd => return Ok(only),
             Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
             event => {
-                let (node, _) = reader.node(event, span, 0)?;
-                let value = reader.value(node, span)?;
-                match (&only, value) {
-                    (_, Value::Null) => {}
-                    (Value::Null, value) => only = value,
-                    _ => return Err(at(span, "a second document starts here; expected a single one")),
+                let (node, lines) = reader.node(event, span, 0)?;
+                match (reader.value(node, span)?, &only) {
+                    (Value::Null, _) => {}
+                    (value, None) => only = Some((value, lines)),
+                    (_, Some(_)) => return Err(at(span, "a second document starts here; expected a single one")),
                 }
             }
         }

@@ -30,17 +30,30 @@ fn scalars_are_typed_as_in_yaml_1_1() {
 }
 
 #[test]
-fn a_single_document_may_have_markers_and_empty_ones_around_it() {
+fn a_document_may_have_markers_and_empty_documents_around_it() {
     for text in ["a: 1", "---\na: 1\n", "---\na: 1\n...\n---\n# end\n", "# start\n---\n---\na: 1\n---\nnull"] {
-        assert_eq!(single_value_from_yaml(text).unwrap(), json!({"a": 1}), "{text:?}");
+        assert_eq!(read(text), json!({"a": 1}), "{text:?}");
     }
     for text in ["", "---\n---\n", "# a"] {
-        assert_eq!(single_value_from_yaml(text).unwrap(), Value::Null, "{text:?}");
+        assert_eq!(read(text), Value::Null, "{text:?}");
     }
-    let error = single_value_from_yaml("a: 1\n---\nb: 2\n").unwrap_err().to_string();
-    assert_eq!(error, "line 3, column 1: a second document starts here; expected a single one");
-    // An error in a later document is an error, too.
-    assert!(single_value_from_yaml("a: 1\n---\nb: [").is_err());
+    let (value, lines) = value_with_lines("---\n---\na: 1\n---\n").unwrap();
+    assert_eq!((value, lines.key("a").map(Lines::line)), (json!({"a": 1}), Some(3)));
+}
+
+#[test]
+fn anything_after_a_document_is_an_error() {
+    for (text, line) in
+        [("a: 1\n---\nb: 2\n", 3), ("a: 1\n...\nb: 2\n", 3), ("1\n---\n\n- 2\n", 4), ("{}\n---\n''\n", 3)]
+    {
+        let expected = format!("line {line}, column 1: a second document starts here; expected a single one");
+        assert_eq!(error_of(text), expected, "{text:?}");
+        assert_eq!(strings_from_yaml(text).unwrap_err().to_string(), expected);
+        assert_eq!(document_from_yaml(text).unwrap_err().to_string(), expected);
+    }
+    for text in ["a: 1\n---\nb: [", "a: 1\n...\n}", "a: 1\n--- &x [*x]", "a: 1\n---\n%", "{a: 1} b: 2"] {
+        assert!(value_from_yaml(text).is_err(), "{text:?}");
+    }
 }
 
 #[test]

@@ -105,6 +105,8 @@ pub struct Progress<'a> {
     pub state: RunState,
     /// Tasks done or skipped.
     pub done: usize,
+    /// Tasks done or skipped, as the document counts them. The first versions of Iter8 count those of all loops.
+    pub counted: usize,
     /// Tasks in the spec.
     pub planned: usize,
     /// Task that runs, failed or was interrupted, if the document records it.
@@ -126,6 +128,9 @@ impl Progress<'_> {
             RunState::Running if self.current.is_some() => {
                 format!("{done} of {planned} tasks are done; {task} is running")
             }
+            RunState::Running if done > planned => {
+                format!("`numCompletedTasks` is {}, but there are {planned} tasks", self.counted)
+            }
             RunState::Running => format!("{done} of {planned} tasks are done"),
             RunState::Completed if planned == 0 => "the experiment has no tasks".to_owned(),
             RunState::Completed if planned == 1 => "the only task is done".to_owned(),
@@ -142,19 +147,20 @@ pub fn progress(experiment: &Experiment) -> Progress<'_> {
     // A launch creates the result before the run starts.
     let begun = experiment.result.as_ref().filter(|result| result.num_loops > 0 || result.start_time.is_some());
     let Some(result) = begun else {
-        return Progress { state: RunState::NotStarted, done: 0, planned, current: None };
+        return Progress { state: RunState::NotStarted, done: 0, counted: 0, planned, current: None };
     };
+    let done = done_in_newest_loop(experiment, result);
     let (state, wanted) = if result.interrupted {
         (RunState::Interrupted, TaskStatus::Interrupted)
     } else if result.failure {
         (RunState::Failed, TaskStatus::Failed)
-    } else if result.num_completed_tasks == planned {
+    } else if done == planned {
         (RunState::Completed, TaskStatus::Running)
     } else {
         (RunState::Running, TaskStatus::Running)
     };
     let current = result.tasks.iter().find(|record| record.status == wanted);
-    Progress { state, done: result.num_completed_tasks, planned, current }
+    Progress { state, done, counted: result.num_completed_tasks, planned, current }
 }
 
 /// Judges one condition.
@@ -180,16 +186,22 @@ pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
 fn judge_recorded(experiment: &Experiment, condition: AssertCondition) -> Judgement {
     let progress = progress(experiment);
     match condition {
-        AssertCondition::Completed => {
-            // Iter8 counts a failed last task as completed, too; an interruption never is.
-            let all_done =
-                progress.state != RunState::NotStarted && progress.done == progress.planned && progress.planned > 0;
-            let holds = all_done && progress.state != RunState::Interrupted;
-            Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence: progress.sentence() }
-        }
+        AssertCondition::Completed => judge_completion(&progress),
         AssertCondition::NoFailure => judge_failure(&progress),
         AssertCondition::Slos => judge_slos(experiment, &progress),
     }
+}
+
+fn judge_completion(progress: &Progress<'_>) -> Judgement {
+    let Progress { state, counted, planned, .. } = *progress;
+    // Iter8 compares the count. A failed last task is completed, too; an interruption never is.
+    let holds = counted == planned && planned > 0 && !matches!(state, RunState::NotStarted | RunState::Interrupted);
+    let mut sentence = progress.sentence();
+    if state == RunState::Completed && counted > planned {
+        sentence
+            .push_str(&format!(", but `numCompletedTasks` is {counted}, which counts all loops; rejected as in Iter8"));
+    }
+    Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence }
 }
 
 fn judge_failure(progress: &Progress<'_>) -> Judgement {
@@ -256,10 +268,10 @@ pub(super) fn is_assessed(experiment: &Experiment) -> bool {
     last.is_none_or(|last| done_in_newest_loop(experiment, result) > last)
 }
 
-/// Returns the number of finished tasks of the newest loop in a document of Iter8. The first versions count those of all loops.
+/// Returns the number of finished tasks of the newest loop. The first versions of Iter8 count those of all loops.
 fn done_in_newest_loop(experiment: &Experiment, result: &ExperimentResult) -> usize {
     let (done, planned) = (result.num_completed_tasks, experiment.spec.len());
-    if done <= planned {
+    if done <= planned || result.has_records() {
         return done;
     }
     let earlier = usize::try_from(result.num_loops).unwrap_or(usize::MAX).saturating_sub(1).saturating_mul(planned);

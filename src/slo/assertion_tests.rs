@@ -114,6 +114,26 @@ fn judgements_give_a_reason() {
 }
 
 #[test]
+fn the_count_of_all_loops_in_early_documents_of_iter8_is_understood() {
+    use AssertCondition::{Completed, NoFailure};
+    let counted = |count: usize| {
+        let mut experiment = golden("iter8-multi-loop");
+        experiment.result.as_mut().unwrap().num_completed_tasks = count;
+        let sentences = [Completed, NoFailure].map(|condition| judge(&experiment, condition).sentence);
+        (signs(&experiment), sentences)
+    };
+    let all = "all 3 tasks are done, but `numCompletedTasks` is 12, which counts all loops; rejected as in Iter8";
+    assert_eq!(counted(12), ("- + +".to_owned(), [all.to_owned(), "no task failed".to_owned()]));
+    let some = ["2 of 3 tasks are done", "no task has failed so far"].map(str::to_owned);
+    assert_eq!(counted(11), ("-? +? +?".to_owned(), some));
+    let too_many = "`numCompletedTasks` is 7, but there are 3 tasks";
+    let mut experiment = golden("iter8-multi-loop");
+    let result = experiment.result.as_mut().unwrap();
+    (result.num_completed_tasks, result.num_loops) = (7, 2);
+    assert_eq!(judge(&experiment, Completed).sentence, too_many);
+}
+
+#[test]
 fn nothing_is_decided_before_the_start_unless_it_never_can_be() {
     let mut experiment = golden("passing");
     experiment.result = None;

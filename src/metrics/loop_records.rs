@@ -23,7 +23,25 @@ pub fn keep(loops: &mut Vec<LoopRecord>, record: &LoopRecord) {
     loops.iter_mut().take(without_values).for_each(|earlier| earlier.values.clear());
 }
 
-/// Returns true for the record of an earlier loop with the same SLOs and versions.
-pub fn fits(record: &LoopRecord, this: &LoopRecord) -> bool {
-    record.number < this.number && record.outcomes.len() == this.outcomes.len()
+/// Adds the record of a loop in which a task failed before the assessment.
+pub fn keep_failed(loops: &mut Vec<LoopRecord>, record: LoopRecord) {
+    loops.retain(|earlier| earlier.number < record.number);
+    loops.push(record);
+    loops.drain(..loops.len().saturating_sub(MAX_LOOPS));
+}
+
+/// Returns the earlier loops with the same SLOs and versions, back to a change of the spec. Records without a digest fit every spec.
+pub fn comparable<'a>(loops: &'a [LoopRecord], this: &LoopRecord) -> Vec<&'a LoopRecord> {
+    let mut earlier: Vec<&LoopRecord> = loops.iter().filter(|record| fits(record, this)).collect();
+    earlier.sort_by_key(|record| std::cmp::Reverse(record.number));
+    earlier.into_iter().take_while(|record| has_same_spec(record, this)).collect()
+}
+
+/// Returns true for the record of an earlier loop with the same SLOs and versions, or of one that was not assessed.
+fn fits(record: &LoopRecord, this: &LoopRecord) -> bool {
+    record.number < this.number && (record.failed.is_some() || record.outcomes.len() == this.outcomes.len())
+}
+
+fn has_same_spec(record: &LoopRecord, this: &LoopRecord) -> bool {
+    record.spec.is_none() || this.spec.is_none() || record.spec == this.spec
 }

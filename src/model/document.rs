@@ -73,6 +73,9 @@ pub struct ExperimentResult {
     /// Digest of the values that this result was measured with (Kubernetes), with a key that only the experiment's Secret has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values_digest: Option<String>,
+    /// Digest of the tasks that measure in the newest loop, without their secrets; absent in documents written by Iter8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_digest: Option<String>,
     /// Start of the first loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<DateTime<Utc>>,

@@ -16,7 +16,8 @@ pub enum LoopRule {
     FailureLimit(u64),
 }
 
-/// One assessed loop: its verdict by itself, per SLO and version in the order of `verdicts`.
+/// One loop: its verdict by itself, per SLO and version in the order of `verdicts`. Loops that were not assessed have no record, unless a
+/// task failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopRecord {
     /// Number of the loop, from 1.
@@ -25,14 +26,30 @@ pub struct LoopRecord {
     /// Start of its first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<DateTime<Utc>>,
+    /// Digest of the tasks that measured, without their secrets. Loops with another digest measured something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<String>,
+    /// Task that failed, so that the loop was not assessed. Such a loop counts as failed for every SLO and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// One letter per SLO and version, regardless of other loops: `s` satisfied, `v` violated, `i` inconclusive; without data, by the
-    /// metric's policy, `p` passed, `f` failed.
+    /// metric's policy, `p` passed, `f` failed; `u` not measured, or only in part because a task failed.
     #[serde(serialize_with = "as_letters", deserialize_with = "from_letters")]
-    #[schemars(with = "String", extend("pattern" = "^[svipf]*$"))]
+    #[schemars(with = "String", extend("pattern" = "^[svipfu]*$"))]
     pub outcomes: Vec<LoopOutcome>,
     /// Judged values to six significant digits; null if there was none. Large documents keep only those of the newest loops.
     #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "on_one_line")]
     pub values: Vec<Option<f64>>,
+}
+
+impl LoopRecord {
+    /// Returns the outcome for an SLO and version; `None` if there is none.
+    pub fn outcome(&self, place: usize) -> Option<LoopOutcome> {
+        match self.failed {
+            Some(_) => Some(LoopOutcome::Unmeasured),
+            None => self.outcomes.get(place).copied(),
+        }
+    }
 }
 
 /// Verdict of one loop on one SLO for one version.
@@ -48,10 +65,13 @@ pub enum LoopOutcome {
     Passed,
     /// No value, which fails by the metric's policy.
     Failed,
+    /// No value, and no policy for that; or a task failed, so that the measurements are only a part.
+    Unmeasured,
 }
 
 impl LoopOutcome {
-    const ALL: [Self; 5] = [Self::Satisfied, Self::Violated, Self::Inconclusive, Self::Passed, Self::Failed];
+    const ALL: [Self; 6] =
+        [Self::Satisfied, Self::Violated, Self::Inconclusive, Self::Passed, Self::Failed, Self::Unmeasured];
 
     fn letter(self) -> char {
         match self {
@@ -60,6 +80,7 @@ impl LoopOutcome {
             Self::Inconclusive => 'i',
             Self::Passed => 'p',
             Self::Failed => 'f',
+            Self::Unmeasured => 'u',
         }
     }
 
@@ -70,7 +91,8 @@ impl LoopOutcome {
             (Outcome::Satisfied, None) => Self::Passed,
             (Outcome::Violated, Some(_)) => Self::Violated,
             (Outcome::Violated, None) => Self::Failed,
-            (Outcome::Inconclusive, _) => Self::Inconclusive,
+            (Outcome::Inconclusive, _) if verdict.is_founded() => Self::Inconclusive,
+            (Outcome::Inconclusive, _) => Self::Unmeasured,
         }
     }
 
@@ -79,8 +101,13 @@ impl LoopOutcome {
         match self {
             Self::Satisfied | Self::Passed => Outcome::Satisfied,
             Self::Violated | Self::Failed => Outcome::Violated,
-            Self::Inconclusive => Outcome::Inconclusive,
+            Self::Inconclusive | Self::Unmeasured => Outcome::Inconclusive,
         }
+    }
+
+    /// Returns true for a loop that counts as failed: it violated the SLO, or the failure to measure hides whether it did.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Violated | Self::Failed | Self::Unmeasured)
     }
 }
 
@@ -92,8 +119,9 @@ fn from_letters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LoopOu
     let text = String::deserialize(deserializer)?;
     let outcome = |letter: char| {
         let outcome = LoopOutcome::ALL.into_iter().find(|outcome| outcome.letter() == letter);
-        outcome
-            .ok_or_else(|| serde::de::Error::custom(format!("`{letter}` is not an outcome; expected s, v, i, p or f")))
+        outcome.ok_or_else(|| {
+            serde::de::Error::custom(format!("`{letter}` is not an outcome; expected s, v, i, p, f or u"))
+        })
     };
     text.chars().map(outcome).collect()
 }
@@ -106,17 +134,19 @@ mod tests {
 
     #[test]
     fn a_loop_takes_a_few_lines_and_reads_back_the_same() {
-        use LoopOutcome::{Failed, Inconclusive, Passed, Satisfied, Violated};
-        let outcomes = vec![Satisfied, Violated, Inconclusive, Passed, Failed];
+        use LoopOutcome::{Failed, Inconclusive, Passed, Satisfied, Unmeasured, Violated};
+        let outcomes = vec![Satisfied, Violated, Inconclusive, Passed, Failed, Unmeasured];
         let record = LoopRecord {
             number: 7,
             start: Some("2025-03-04T10:15:00Z".parse().unwrap()),
+            spec: Some("0123456789abcdef".to_owned()),
+            failed: None,
             outcomes,
-            values: vec![Some(12.5), Some(1e300), None, None, None],
+            values: vec![Some(12.5), Some(1e300), None, None, None, None],
         };
         let yaml = to_yaml(&record).unwrap();
-        assert_eq!(yaml.lines().count(), 4, "{yaml}");
-        assert!(yaml.contains("outcomes: svipf\n"), "{yaml}");
+        assert_eq!(yaml.lines().count(), 5, "{yaml}");
+        assert!(yaml.contains("outcomes: svipfu\n"), "{yaml}");
         let read: LoopRecord = serde_json::from_value(value_from_yaml(&yaml).unwrap()).unwrap();
         assert_eq!(read, record);
     }
@@ -124,6 +154,6 @@ mod tests {
     #[test]
     fn a_letter_that_is_no_outcome_is_named() {
         let error = serde_json::from_value::<LoopRecord>(json!({"loop": 1, "outcomes": "sx"})).unwrap_err();
-        assert_eq!(error.to_string(), "`x` is not an outcome; expected s, v, i, p or f");
+        assert_eq!(error.to_string(), "`x` is not an outcome; expected s, v, i, p, f or u");
     }
 }

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::ResultPolicy;
-use crate::metrics::insights;
+use super::{ResultPolicy, spec_digest};
+use crate::metrics::{insights, loop_records};
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
+use crate::model::loops::LoopRecord;
 use crate::ports::{DocumentStore, Files, StoreError};
 use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
+
+/// Name of the task that judges.
+const ASSESS: &str = "assess";
 
 /// Returns a spec with its secrets redacted, by their names and wherever it repeats them.
 pub(crate) fn redacted(spec: &[TaskSpec], secrets: &RequestSecrets) -> Vec<TaskSpec> {
@@ -51,6 +55,24 @@ fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
         notes: Vec::new(),
     };
     spec.iter().map(planned).collect()
+}
+
+/// Records the newest loop if a task failed before it could be assessed, so that rules over several loops count it.
+fn keep_unassessed_failure(result: &mut ExperimentResult) {
+    let Some(failed) = result.tasks.iter().position(|task| task.status == TaskStatus::Failed) else { return };
+    let is_before_assess = result.tasks[failed..].iter().any(|task| task.task == ASSESS);
+    let newest = result.insights.as_ref().and_then(|insights| insights.loops.last());
+    if !is_before_assess || newest.is_some_and(|record| record.number == result.num_loops) {
+        return;
+    }
+    let record = LoopRecord {
+        number: result.num_loops,
+        start: result.tasks.iter().filter_map(|task| task.start).min(),
+        spec: result.spec_digest.clone(),
+        failed: Some(result.tasks[failed].task.clone()),
+        ..LoopRecord::default()
+    };
+    loop_records::keep_failed(&mut result.insights.get_or_insert_default().loops, record);
 }
 
 /// The experiment document of a run, with its store.
@@ -120,7 +142,10 @@ impl<'a> Document<'a> {
             let ExperimentResult { revision, values_digest, .. } = self.experiment.result.take().unwrap_or_default();
             self.experiment.result = Some(ExperimentResult { revision, values_digest, ..ExperimentResult::default() });
         }
+        keep_unassessed_failure(self.result());
+        let spec_digest = spec_digest::of(&redacted(&self.experiment.spec, &self.secrets));
         let result = self.result();
+        result.spec_digest = Some(spec_digest);
         result.schema_version = Some(SCHEMA_VERSION);
         result.start_time.get_or_insert(now);
         result.num_loops += 1;

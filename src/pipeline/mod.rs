@@ -11,6 +11,7 @@
 //! | [`run_loop`] | one loop: every task once |
 //! | [`distributed`] | a worker pod's share of the loads |
 //! | [`document`] | the experiment document while it is run |
+//! | [`spec_digest`] | digest of what a loop measures |
 
 mod check;
 mod distributed;
@@ -18,6 +19,7 @@ mod document;
 mod driver;
 mod measured;
 mod run_loop;
+mod spec_digest;
 
 pub use check::{Prepared, prepare};
 pub(crate) use check::{check_files, check_together, parse_all, parse_entry};

@@ -5,9 +5,10 @@
 //! written by Iter8 have no task records and no verdicts: their counters, SLOs and matrix are compared.
 
 use crate::metrics::MetricsView;
+use crate::metrics::loop_records::comparable;
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
-use crate::model::loops::LoopRule;
+use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
 use crate::model::metric::{MetricType, Reading};
 use crate::model::missing::NoDataPolicy;
 use crate::model::slo::{Bound, Outcome, Slo, Verdict};
@@ -189,9 +190,10 @@ fn of_loops(result: &ExperimentResult, insights: &Insights, rule: Option<LoopRul
             result.num_loops, newest.number
         ));
     }
+    let counted: Vec<&LoopRecord> = [newest].into_iter().chain(comparable(&insights.loops, newest)).collect();
     let outcomes = |number: u64, place: usize| {
-        let record = insights.loops.iter().rev().find(|record| record.number == number)?;
-        record.outcomes.get(place).map(|outcome| outcome.outcome())
+        let record = counted.iter().find(|record| record.number == number)?;
+        record.outcome(place).map(LoopOutcome::outcome)
     };
     let oldest = insights.loops.first().map_or(1, |record| record.number);
     let satisfied = insights.verdicts.iter().enumerate().filter(|(_, v)| v.verdict == Outcome::Satisfied);
@@ -211,9 +213,9 @@ fn of_loops(result: &ExperimentResult, insights: &Insights, rule: Option<LoopRul
                 (!is_row).then(message)
             }
             Some(LoopRule::FailureLimit(most)) => {
-                let is_failed = |number: &u64| outcomes(*number, place) == Some(Outcome::Violated);
-                let failed = insights.loops.iter().map(|record| record.number).filter(is_failed).count() as u64;
-                (failed > most).then(|| format!("the verdict on {metric} is satisfied, but {failed} loops violated it"))
+                let outcomes = counted.iter().filter_map(|record| record.outcome(place));
+                let failed = outcomes.filter(|outcome| outcome.is_failed()).count() as u64;
+                (failed > most).then(|| format!("the verdict on {metric} is satisfied, but {failed} loops failed it"))
             }
         }
     })

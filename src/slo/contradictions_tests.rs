@@ -287,7 +287,7 @@ fn slos_do_not_hold_if_their_loops_or_values_contradict() {
                     }
                     d["result"]["numLoops"] = json!(3);
                 },
-                "the verdict on http/error-count is satisfied, but 2 loops violated it",
+                "the verdict on http/error-count is satisfied, but 2 loops failed it",
             ),
             (
                 "a bad loop in a row",

@@ -1,7 +1,7 @@
 //! Tests of rules over several loops; each loop is judged on the document that earlier loops left.
 
 use super::*;
-use crate::metrics::loop_records::{MAX_LOOPS, keep};
+use crate::metrics::loop_records::{MAX_LOOPS, keep, keep_failed};
 use crate::model::insights::{Insights, Observation};
 use crate::model::missing::NoDataPolicy;
 use crate::model::number::Number;
@@ -17,11 +17,15 @@ enum Seen {
     Absent(NoDataPolicy),
     /// The measuring task was skipped.
     Skipped,
-    /// `assess` did not run.
+    /// `assess` did not run, as its condition was false.
     Unassessed,
+    /// A task before `assess` failed, and `assess` did not run.
+    Dead,
+    /// This value, but another task failed before `assess`.
+    HalfDead,
 }
 use NoDataPolicy::{Fail, Pass, Zero};
-use Seen::{Absent, Nothing, Skipped, Unassessed, Value};
+use Seen::{Absent, Dead, HalfDead, Nothing, Skipped, Unassessed, Value};
 
 /// Judges these loops by the same rule and returns the insights.
 fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
@@ -32,12 +36,13 @@ fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
         let mut value = None;
         match seen {
             Value(number) => value = Some(*number),
+            HalfDead => value = Some(0.5),
             Nothing => observation.no_data = Some("HTTP 503".into()),
             Absent(policy) => {
                 (observation.no_data, observation.policy) = (Some("an empty result".into()), Some(*policy));
                 value = (*policy == Zero).then_some(0.0);
             }
-            Skipped | Unassessed => {}
+            Skipped | Unassessed | Dead => {}
         }
         if !matches!(seen, Skipped) {
             insights.observations = vec![[("prom/errors".to_owned(), observation)].into()];
@@ -45,11 +50,18 @@ fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
             insights.non_hist_metric_values[0].entry("prom/errors".into()).or_default().extend(value);
         }
         (insights.verdicts, insights.slos_satisfied) = (Vec::new(), None);
-        if matches!(seen, Unassessed) {
+        if matches!(seen, Dead) {
+            keep_failed(
+                &mut insights.loops,
+                LoopRecord { number, failed: Some("ready".into()), ..LoopRecord::default() },
+            );
+        }
+        if matches!(seen, Unassessed | Dead) {
             continue;
         }
         let measured = if matches!(seen, Skipped) { BTreeSet::new() } else { BTreeSet::from(["prom".to_owned()]) };
-        let this = ThisLoop { number, measured, ..ThisLoop::default() };
+        let failed = matches!(seen, HalfDead).then(|| "http".to_owned());
+        let this = ThisLoop { number, measured, failed, ..ThisLoop::default() };
         let mut assessment = assess(&insights, &limits);
         judge(&mut assessment, &insights, rule, &this);
         keep(&mut insights.loops, assessment.record.as_ref().unwrap());
@@ -89,9 +101,12 @@ fn a_pass_without_data_is_good_and_any_other_loop_ends_a_row() {
     let row = |loops: &[Seen]| judged(LoopRule::Consecutive(2), loops);
     let why = |seen: Seen| row(&[GOOD, seen, GOOD]);
     for (seen, expected) in [
-        (Nothing, "loop 2 did not decide it"),
+        (Nothing, "loop 2 did not measure it"),
+        (Absent(NoDataPolicy::Inconclusive), "loop 2 did not decide it"),
         (Absent(Fail), "loop 2 had no data, which counts as violated"),
-        (Skipped, "loop 2 did not decide it"),
+        (Skipped, "loop 2 did not measure it"),
+        (Dead, "loop 2 was not assessed because ready failed"),
+        (HalfDead, "loop 2 did not measure it"),
         (Unassessed, "loop 2 was not assessed"),
     ] {
         let (outcome, reason) = why(seen);
@@ -117,9 +132,73 @@ fn a_row_needs_its_number_of_loops_even_if_they_pass_without_data() {
 
 #[test]
 fn an_inconclusive_newest_loop_decides_nothing() {
+    let undecided = "no data, which leaves the objective undecided: an empty result";
     for rule in [LoopRule::Consecutive(2), LoopRule::FailureLimit(0)] {
-        assert_eq!(judged(rule, &[GOOD, Nothing]), (Inconclusive, "no value: HTTP 503".to_owned()));
+        let newest = Absent(NoDataPolicy::Inconclusive);
+        assert_eq!(judged(rule, &[GOOD, newest]), (Inconclusive, undecided.to_owned()));
     }
+    assert_eq!(judged(LoopRule::Consecutive(2), &[GOOD, Nothing]), (Inconclusive, "no value: HTTP 503".to_owned()));
+}
+
+#[test]
+fn a_loop_that_could_not_measure_counts_as_failed() {
+    let limit = |loops: &[Seen]| judged(LoopRule::FailureLimit(1), loops);
+    for seen in [Nothing, Skipped, Dead, HalfDead] {
+        let (outcome, reason) = limit(&[GOOD, seen, GOOD]);
+        assert_eq!(outcome, Satisfied, "{reason}");
+        assert!(reason.ends_with("; 1 of at most 1 failed loops"), "{reason}");
+        let (outcome, reason) = limit(&[GOOD, seen, seen, GOOD]);
+        assert_eq!(outcome, Violated, "{reason}");
+        assert!(reason.ends_with("; 2 failed loops, and at most 1 may fail"), "{reason}");
+    }
+    assert_eq!(limit(&[Dead, Nothing, GOOD]).0, Violated);
+    assert_eq!(limit(&[Dead, GOOD, Nothing]).0, Violated, "also the newest");
+    // Within the limit, the newest loop still has no value.
+    assert_eq!(limit(&[GOOD, GOOD, Nothing]), (Inconclusive, "no value: HTTP 503".to_owned()));
+    for seen in [Absent(NoDataPolicy::Inconclusive), Absent(Pass), Unassessed] {
+        let (outcome, reason) = limit(&[GOOD, seen, seen, GOOD]);
+        assert!(reason.ends_with("; 0 of at most 1 failed loops"), "{outcome:?} {reason}");
+    }
+}
+
+/// Judges a good loop 4 of this spec after three loops with these specs and outcomes.
+fn after_specs(rule: LoopRule, earlier: [(Option<&str>, LoopOutcome); 3], spec: Option<&str>) -> (Outcome, String) {
+    let limits = SloLimits { upper: vec![Slo { metric: "a/x".into(), limit: Number(1.0) }], lower: Vec::new() };
+    let mut insights = Insights { num_versions: 1, ..Insights::default() };
+    insights.non_hist_metric_values = vec![[("a/x".to_owned(), vec![0.5])].into()];
+    let record = |(number, (spec, outcome)): (u64, (Option<&str>, LoopOutcome))| {
+        let spec = spec.map(str::to_owned);
+        LoopRecord { number, spec, outcomes: vec![outcome], ..LoopRecord::default() }
+    };
+    insights.loops = (1..).zip(earlier).map(record).collect();
+    let measured = BTreeSet::from(["a".to_owned()]);
+    let this = ThisLoop { number: 4, measured, spec: spec.map(str::to_owned), ..ThisLoop::default() };
+    let mut assessment = assess(&insights, &limits);
+    judge(&mut assessment, &insights, Some(rule), &this);
+    assert_eq!(assessment.record.unwrap().spec, this.spec);
+    (assessment.verdicts[0].verdict, assessment.verdicts[0].reason.clone())
+}
+
+#[test]
+fn loops_of_another_spec_do_not_count() {
+    use LoopOutcome::{Satisfied as S, Violated as V};
+    let (a, b) = (Some("a"), Some("b"));
+    let row = |specs: [Option<&str>; 3], this| after_specs(LoopRule::Consecutive(4), specs.map(|spec| (spec, S)), this);
+    assert_eq!(row([a, a, a], a).0, Satisfied);
+    let good = "a/x is 0.50, within the limit of 1";
+    for (specs, this, count, cut) in [([a, a, a], b, 1, 3), ([a, a, b], b, 2, 2), ([b, a, b], b, 2, 2)] {
+        let reason = format!("{count} of 4 good loops in a row so far: {good}; loop {cut} measured another spec");
+        assert_eq!(row(specs, this), (Inconclusive, reason));
+    }
+    let limit =
+        |specs: [Option<&str>; 3], this| after_specs(LoopRule::FailureLimit(0), specs.map(|spec| (spec, V)), this);
+    assert_eq!(limit([a, a, a], a), (Violated, format!("{good}; 3 failed loops, and at most 0 may fail")));
+    assert_eq!(limit([b, a, a], b), (Satisfied, format!("{good}; 0 of at most 0 failed loops since loop 4")));
+    assert_eq!(limit([a, b, b], b), (Violated, format!("{good}; 2 failed loops since loop 2, and at most 0 may fail")));
+    // Records of earlier programs have no digest.
+    assert_eq!(row([None, None, None], a).0, Satisfied);
+    assert_eq!(limit([None, None, None], a).0, Violated);
+    assert_eq!(row([a, a, a], None).0, Satisfied);
 }
 
 #[test]
@@ -134,9 +213,11 @@ fn failure_limit_is_the_maximum_of_failed_loops() {
     // A good loop, or one without data, does not undo it.
     assert_eq!(limit(&[BAD, BAD, BAD, GOOD]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Absent(Pass)]).0, Violated);
-    assert_eq!(limit(&[BAD, BAD, BAD, Nothing]), (Violated, format!("no value: HTTP 503; {over}")));
+    let undecided = Absent(NoDataPolicy::Inconclusive);
+    let open = "no data, which leaves the objective undecided: an empty result";
+    assert_eq!(limit(&[BAD, BAD, BAD, undecided]), (Violated, format!("{open}; {over}")));
     // An inconclusive loop does not count as failed; one that fails by its policy does.
-    assert_eq!(limit(&[BAD, BAD, Nothing, Absent(Pass), Skipped, Unassessed, GOOD]).0, Satisfied);
+    assert_eq!(limit(&[BAD, BAD, undecided, Absent(Pass), Unassessed, GOOD]).0, Satisfied);
     assert_eq!(limit(&[BAD, BAD, Absent(Fail)]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, Absent(Fail), GOOD]).0, Violated);
     let absent = "prom/errors has no data, which counts as";
@@ -149,7 +230,7 @@ fn failure_limit_is_the_maximum_of_failed_loops() {
 
 #[test]
 fn a_metric_that_only_earlier_loops_measured_has_no_data_with_or_without_a_rule() {
-    let rules = [None, Some(LoopRule::Consecutive(1)), Some(LoopRule::FailureLimit(1))];
+    let rules = [None, Some(LoopRule::Consecutive(1)), Some(LoopRule::FailureLimit(2))];
     for rule in rules {
         for before in [GOOD, BAD, Nothing, Absent(Pass), Absent(Fail), Absent(Zero)] {
             let insights = after(rule, &[before, Skipped]);
@@ -157,7 +238,7 @@ fn a_metric_that_only_earlier_loops_measured_has_no_data_with_or_without_a_rule(
             assert_eq!((verdict.verdict, verdict.value, verdict.no_data), (Inconclusive, None, None), "{verdict:?}");
             assert_eq!(verdict.reason, "no data: not measured in this loop");
             assert_eq!(insights.slos_satisfied.unwrap().upper, [[false]]);
-            assert_eq!((insights.loops[1].outcomes[0], insights.loops[1].values[0]), (LoopOutcome::Inconclusive, None));
+            assert_eq!((insights.loops[1].outcomes[0], insights.loops[1].values[0]), (LoopOutcome::Unmeasured, None));
         }
     }
     // A metric that no loop measured keeps its own reason.
@@ -175,7 +256,7 @@ fn values_of_iter8_documents_count_because_their_loop_is_unknown() {
         judge(&mut assessment, &insights, rule, &this);
         assert_eq!((assessment.verdicts[0].verdict, assessment.verdicts[0].value), (outcome, value));
         assert_eq!(assessment.satisfied.upper, [[outcome == Satisfied]]);
-        assert_eq!(assessment.record.unwrap().outcomes, [LoopOutcome::Inconclusive], "an old value is no news");
+        assert_eq!(assessment.record.unwrap().outcomes, [LoopOutcome::Unmeasured], "an old value is no news");
     }
 }
 
@@ -232,7 +313,7 @@ fn values_are_rounded_to_six_digits_but_never_to_their_limit() {
 
 fn record(number: u64, cells: usize) -> LoopRecord {
     let (outcomes, values) = (vec![LoopOutcome::Satisfied; cells], vec![Some(1.0); cells]);
-    LoopRecord { number, start: None, outcomes, values }
+    LoopRecord { number, outcomes, values, ..LoopRecord::default() }
 }
 
 #[test]

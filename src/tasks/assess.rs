@@ -271,6 +271,7 @@ fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop
         start,
         measured: measured.clone(),
         failed: failed.map(|record| record.task.clone()),
+        spec: result.spec_digest.clone(),
     }
 }
 

@@ -1,29 +1,52 @@
 //! Experiments over several loops, and metrics without data: what `assess` makes of them, and `assert` says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::cli_case::CliCase;
-use crate::support::misbehaving_server::MisbehavingServer;
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A service that answers well or badly, and an experiment that judges it in loops.
 struct Loops {
     cli: CliCase,
-    good: MisbehavingServer,
-    bad: MisbehavingServer,
+    service: Service,
     count: usize,
+}
+
+/// A service that closes every connection while its status is 0.
+struct Service {
+    server: MisbehavingServer,
+    status: Arc<AtomicU16>,
+}
+
+impl Service {
+    fn new() -> Self {
+        let status = Arc::new(AtomicU16::new(200));
+        let current = Arc::clone(&status);
+        let server = MisbehavingServer::scripted(move |_| match current.load(Ordering::Relaxed) {
+            0 => Reply::SendAndClose(Vec::new()),
+            status => Reply::plain(status, "as it is"),
+        });
+        Self { server, status }
+    }
+
+    fn set(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
 }
 
 impl Loops {
     fn new() -> Self {
-        let good = MisbehavingServer::responds(200, "fine");
-        let bad = MisbehavingServer::responds(404, "gone");
-        Self { cli: CliCase::new(), good, bad, count: 0 }
+        Self { cli: CliCase::new(), service: Service::new(), count: 0 }
     }
 
-    /// Runs a loop against one of the two, `assess` with these settings and condition; gives the exit code of `assert -c slos`.
+    /// Runs a loop against a good or a bad service, `assess` with these settings and condition; gives the exit code of `assert -c slos`.
     fn run(&mut self, is_good: bool, settings: &Value, condition: &str) -> Option<i32> {
-        let url = if is_good { self.good.url() } else { self.bad.url() };
+        self.service.set(if is_good { 200 } else { 404 });
+        let url = self.service.server.url();
         let mut with = settings.clone();
         with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
         let spec = json!([
@@ -134,6 +157,105 @@ fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
         assert_eq!(insights["verdicts"][0]["reason"], "no data: not measured in this loop", "{rule}");
         assert_eq!(insights["SLOsSatisfied"], json!({"upper": [[false]]}), "{rule}");
     }
+}
+
+/// Runs a loop and returns the exit codes of `run` and `assert -c slos`, and the reason of the newest verdict.
+fn run_loop(cli: &CliCase, spec: &Value) -> (Option<i32>, Option<i32>, String) {
+    let is_first = !cli.path("experiment.yaml").exists();
+    let mut document = if is_first { json!({}) } else { cli.document() };
+    document["spec"] = spec.clone();
+    cli.write("experiment.yaml", &document.to_string());
+    let args: &[&str] = if is_first { &["run"] } else { &["run", "--reuseResult"] };
+    let code = cli.run(args).code;
+    let reason = cli.document()["result"]["insights"]["verdicts"][0]["reason"].as_str().unwrap_or_default().to_owned();
+    (code, cli.run(["assert", "-c", "slos"]).code, reason)
+}
+
+fn assess(metric: &str, rule: Value) -> Value {
+    let mut with = rule;
+    with["SLOs"] = json!({"upper": [{"metric": metric, "limit": 0}]});
+    json!({"task": "assess", "with": with})
+}
+
+#[test]
+fn loops_in_which_the_service_was_down_count_as_failed() {
+    let (service, cli) = (Service::new(), CliCase::new());
+    let http = json!({"task": "http", "with": {"url": service.server.url(), "qps": "max", "numRequests": 5}});
+    let spec = |rule: Value| json!([{"run": "test ! -e closed"}, http, assess("http/error-count", rule)]);
+    let (limit, row) = (json!({"failureLimit": 2}), json!({"consecutive": 2}));
+    let run = |rule: &Value| run_loop(&cli, &spec(rule.clone()));
+    assert_eq!(
+        run(&limit),
+        (Some(0), Some(0), "http/error-count is 0, within the limit of 0; 0 of at most 2 failed loops".into())
+    );
+    // The load fails, and its loop is assessed.
+    service.set(0);
+    assert_eq!((run(&limit).0, run(&row).0), (Some(3), Some(3)));
+    service.set(200);
+    let (code, asserted, reason) = run(&limit);
+    assert_eq!((code, asserted), (Some(0), Some(0)), "{reason}");
+    assert!(reason.ends_with("; 2 of at most 2 failed loops"), "{reason}");
+    // A task before the load fails, and the loop is not assessed.
+    cli.write("closed", "");
+    assert_eq!(run(&limit).0, Some(3));
+    std::fs::remove_file(cli.path("closed")).unwrap();
+    let (_, asserted, reason) = run(&limit);
+    assert_eq!(asserted, Some(1), "{reason}");
+    assert!(reason.ends_with("; 3 failed loops, and at most 2 may fail"), "{reason}");
+    cli.write("closed", "");
+    run(&row);
+    std::fs::remove_file(cli.path("closed")).unwrap();
+    let (_, asserted, reason) = run(&row);
+    assert_eq!(asserted, Some(5), "{reason}");
+    assert!(reason.ends_with("; loop 7 was not assessed because run failed"), "{reason}");
+}
+
+#[test]
+fn loops_in_which_the_provider_was_down_count_as_failed() {
+    let body = vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}]));
+    let status = Arc::new(AtomicU16::new(200));
+    let current = Arc::clone(&status);
+    let server = MisbehavingServer::scripted(move |_| Reply::plain(current.load(Ordering::Relaxed), &body));
+    let cli = CliCase::new();
+    let provider = json!({"prometheus": {"url": server.url(), "queries": {"errors": {"query": "errors"}}}});
+    let spec = json!([
+        {"task": "custommetrics", "with": provider},
+        assess("prometheus/errors", json!({"failureLimit": 1})),
+    ]);
+    let run = |code: u16| {
+        status.store(code, Ordering::Relaxed);
+        run_loop(&cli, &spec)
+    };
+    assert_eq!(run(200).1, Some(0));
+    assert_eq!((run(401).1, run(401).1), (Some(1), Some(1)));
+    let (code, asserted, reason) = run(200);
+    assert_eq!((code, asserted), (Some(0), Some(1)), "{reason}");
+    assert!(reason.ends_with("; 2 failed loops, and at most 1 may fail"), "{reason}");
+}
+
+#[test]
+fn loops_before_an_edit_of_the_spec_do_not_count() {
+    let (first, second, cli) = (Service::new(), Service::new(), CliCase::new());
+    let spec = |service: &Service, token: &str, rule: Value| {
+        let headers = json!({"Authorization": format!("Bearer {token}")});
+        let with = json!({"url": service.server.url(), "qps": "max", "numRequests": 5, "headers": headers, "allowInitialErrors": true});
+        json!([{"task": "http", "with": with}, assess("http/error-count", rule)])
+    };
+    let row = |service: &Service, token: &str| run_loop(&cli, &spec(service, token, json!({"consecutive": 3})));
+    assert_eq!(row(&first, "one-0123456789").1, Some(5));
+    assert_eq!(row(&first, "two-0123456789").1, Some(5));
+    let (_, asserted, reason) = row(&second, "two-0123456789");
+    assert_eq!(asserted, Some(5), "{reason}");
+    assert!(reason.starts_with("1 of 3 good loops") && reason.ends_with("; loop 2 measured another spec"), "{reason}");
+    assert_eq!(row(&second, "two-0123456789").1, Some(5));
+    assert_eq!(row(&second, "three-0123456789").1, Some(0), "a new token is no other spec");
+    // Failed loops of another spec do not count, either.
+    let limit = |service: &Service| run_loop(&cli, &spec(service, "one-0123456789", json!({"failureLimit": 0})));
+    second.set(404);
+    assert_eq!(limit(&second).1, Some(1));
+    let (_, asserted, reason) = limit(&first);
+    assert_eq!(asserted, Some(0), "{reason}");
+    assert!(reason.ends_with("; 0 of at most 0 failed loops since loop 7"), "{reason}");
 }
 
 /// An answer of Prometheus with these series.

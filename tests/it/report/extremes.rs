@@ -46,6 +46,7 @@ pub fn large() -> Experiment {
         start: Some(start()),
         outcomes: vec![LoopOutcome::Satisfied; cells],
         values: if number > 90 { vec![Some(12.3457); cells] } else { Vec::new() },
+        ..LoopRecord::default()
     };
     insights.loops = (1..=100).map(record).collect();
     experiment(insights, http_and_assess(), both_done())
@@ -77,6 +78,7 @@ fn hostile_loops(insights: &mut Insights) {
             cells - usize::from(at % 9 == 8)
         ],
         values: (0..cells % (at as usize + 1)).map(|n| Some(numbers[(n + at as usize) % numbers.len()])).collect(),
+        ..LoopRecord::default()
     };
     insights.loops = (0..3_000).map(record).collect();
 }

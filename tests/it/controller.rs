@@ -1,8 +1,10 @@
 //! The release controller on a real control plane.
 
+mod bench;
 mod chart;
 mod controller_case;
 mod election;
+mod faults;
 mod finalizers;
 mod mistakes;
 mod routes;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,8 @@ impl ControllerCase {
     /// Starts a controller with this configuration and these flags.
     pub fn controller(&self, pod: &str, config: &str, flags: &[&str]) -> Controller {
         let config = self.case.cli.write(&format!("{pod}.yaml"), config);
-        let mut command = self.case.command(["controllers", "--listen", "127.0.0.1:0", "-n", &self.case.namespace]);
+        let mut command = self.program();
+        command.args(["controllers", "--listen", "127.0.0.1:0", "-n", &self.case.namespace]);
         command.arg("--config").arg(config).args(flags);
         command.env("POD_NAME", pod).env("POD_NAMESPACE", &self.case.namespace);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -54,6 +55,14 @@ impl ControllerCase {
         let (reader, stderr) = (log.clone(), child.stderr.take().unwrap());
         std::thread::spawn(move || reader.follow(stderr));
         Controller { child: Some(child), log }
+    }
+
+    /// The program that runs as the controller: this build, or the one that a benchmark names.
+    fn program(&self) -> Command {
+        let Some(program) = std::env::var_os("ITER8_CONTROLLER") else { return self.case.command::<&str>([]) };
+        let mut command = Command::new(program);
+        command.env("KUBECONFIG", &self.case.kubeconfig);
+        command
     }
 
     /// Starts the usual controller and waits until it is ready.
@@ -190,6 +199,11 @@ pub struct Controller {
 }
 
 impl Controller {
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Address of metrics and health.
     pub fn address(&self) -> String {
         let line = self.log.wait_for("are served on http://");

@@ -54,7 +54,11 @@ pub(crate) async fn run(args: ControllersArgs) -> Result<Exit, AppError> {
         let cleaned = controllers::cleanup(&connection, &settings).await?;
         let mut text: String = cleaned.removed.iter().map(|name| format!("{name}: finalizer removed\n")).collect();
         if cleaned.removed.is_empty() {
-            text.push_str("no resource has the finalizer\n");
+            let place = match settings.config.is_cluster_scoped {
+                true => "in any namespace".to_owned(),
+                false => format!("in namespace {}", settings.namespace),
+            };
+            text.push_str(&format!("no resource {place} has the finalizer\n"));
         }
         output::to_stdout(&text)?;
         return Ok(Exit::Done);

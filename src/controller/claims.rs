@@ -25,10 +25,12 @@ pub(super) fn decide_and_claim(shared: &Shared, key: &ObjectKey, routemap: &Rout
     let targets: Vec<Target> = decision.targets().cloned().collect();
     let keys: Vec<ResourceKey> = targets.iter().filter_map(|target| shared.types.target(target)).collect();
     let claims = shared.index.claim(key, &keys);
+    // Nothing is known about an object that was not claimed for a while.
+    shared.forget_targets(&claims.changed);
     let rivals = claims.rivals.into_iter().map(|rivals| rivals.iter().map(name_of).collect());
     let claimants: BTreeMap<&Target, BTreeSet<RoutemapName>> = targets.iter().zip(rivals).collect();
     decision.refuse_contested(&name_of(key), |target| claimants.get(target));
-    // Rivals are told, too.
+    // Rivals have to refuse it, too.
     shared.push(Affected { routemaps: claims.affected, ..Affected::default() });
     decision
 }

@@ -16,10 +16,7 @@ use crate::ports::cluster::ClusterErrorKind;
 pub(super) async fn reconcile(shared: Arc<Shared>, key: ResourceKey) -> Next {
     let (shared, key) = (&shared, &key);
     let (Some(task), Some(resource_type)) = (shared.index.finalizer_task(key), shared.types.get(key.of_type)) else {
-        if shared.index.resource(key).is_none() {
-            shared.finalizers.forget(key);
-        }
-        return Next::Wait;
+        return if shared.index.resource(key).is_none() { Next::Forget } else { Next::Wait };
     };
     let resource = api_resource(&resource_type.resource);
     let result = match &task {
@@ -47,7 +44,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ResourceKey) -> Next {
     }
     if task == FinalizerTask::Release {
         shared.index.resource_released(key);
-        shared.finalizers.forget(key);
+        return Next::Forget;
     }
     Next::Wait
 }

@@ -56,6 +56,8 @@ pub(super) struct Claims {
     pub(super) rivals: Vec<Vec<ObjectKey>>,
     /// Routemaps that have a rival more or less than before.
     pub(super) affected: BTreeSet<ObjectKey>,
+    /// Routing objects that the routemap claims since now, or no longer.
+    pub(super) changed: Vec<ResourceKey>,
 }
 
 /// Work on the finalizers of a resource.
@@ -166,6 +168,11 @@ impl Index {
         let known = state.resources.keys().filter(|known| known.of_type == of_type);
         let gone: Vec<ResourceKey> = known.filter(|known| !listed.contains(&known.key)).cloned().collect();
         for resource in gone {
+            // It was deleted, or lost its label while no watch was open.
+            if state.resources.get(&resource).is_some_and(|known| has_finalizer(known)) {
+                state.released.insert(resource.clone());
+                affected.resources.insert(resource.clone());
+            }
             state.remove_resource(&resource, &mut affected);
         }
         for resource in resources {
@@ -191,7 +198,7 @@ impl Index {
         let mut state = self.0.lock();
         let mut affected = Affected::default();
         let resource = ResourceKey { of_type, key: key_of(last) };
-        if has_finalizer(last) && !last.is_being_deleted {
+        if has_finalizer(last) {
             state.released.insert(resource.clone());
             affected.resources.insert(resource.clone());
         }
@@ -282,12 +289,14 @@ impl Index {
         let before = state.claimed.insert(routemap.clone(), targets.to_vec()).unwrap_or_default();
         for target in before.iter().filter(|target| !targets.contains(target)) {
             claims.affected.extend(state.withdraw(routemap, target));
+            claims.changed.push(target.clone());
         }
         for target in targets {
             let claiming = state.claims.entry(target.clone()).or_default();
             let is_new = claiming.insert(routemap.clone());
             let rivals: Vec<ObjectKey> = claiming.iter().filter(|other| *other != routemap).cloned().collect();
             if is_new {
+                claims.changed.push(target.clone());
                 claims.affected.extend(rivals.iter().cloned());
                 if rivals.is_empty() {
                     state.targets.entry(target.of_type).or_default().unknown.insert(target.key.clone());
@@ -304,9 +313,15 @@ impl Index {
         let State { claims, targets, .. } = &mut *state;
         let known = targets.entry(of_type).or_default();
         (known.is_listed, known.is_unreadable) = (true, false);
-        let listed = objects.into_iter().map(|(key, live)| (key, Arc::new(live)));
-        let claimed = listed.filter(|(key, _)| claims.contains_key(&ResourceKey { of_type, key: key.clone() }));
-        known.live = claimed.collect();
+        let is_claimed = |key: &ObjectKey| claims.contains_key(&ResourceKey { of_type, key: key.clone() });
+        let before = std::mem::take(&mut known.live);
+        // The list may be older than the answer to our last write.
+        let newest = |key: &ObjectKey, live: Live| match before.get(key) {
+            Some(before) if live.is_older_than(before) => Arc::clone(before),
+            _ => Arc::new(live),
+        };
+        let claimed = objects.into_iter().filter(|(key, _)| is_claimed(key));
+        known.live = claimed.map(|(key, live)| (key.clone(), newest(&key, live))).collect();
         known.unknown.clear();
         let affected = claims.iter().filter(|(target, _)| target.of_type == of_type);
         affected.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
@@ -317,7 +332,7 @@ impl Index {
         let mut state = self.0.lock();
         let Some(routemaps) = state.claims.get(target).cloned() else { return BTreeSet::new() };
         let known = state.targets.entry(target.of_type).or_default();
-        if known.live.get(&target.key).is_some_and(|known| !known.is_older_than(&live)) {
+        if known.live.get(&target.key).is_some_and(|known| live.is_older_than(known) || live.is_same_version(known)) {
             return BTreeSet::new();
         }
         known.unknown.remove(&target.key);

@@ -1,6 +1,6 @@
 //! Leader election: of all replicas, only the holder of a Lease writes.
 //!
-//! Invariant: at any time at most one process is told that it leads. The rules are those of client-go, made stricter:
+//! Invariant: at most one process leads at any time. The rules are those of client-go, made stricter:
 //!
 //! - The leader counts from the moment before it sent its last successful renewal, and stops at the renew deadline by itself, even if
 //!   it is stalled or cut off ([`Leadership`]).
@@ -31,11 +31,8 @@ pub(crate) use self::leadership::{Leadership, LeadershipSender};
 use self::store::{CallError, KubeLease, LeaseStore};
 use crate::ports::cluster::ClusterError;
 
-/// Time in which 403 counts as passing for a process that was never authorized: a restarted API server needs it to load RBAC.
-const FORBIDDEN_AT_START: Duration = Duration::from_secs(5);
-
-/// Time in which 403 counts as passing for a process that was authorized before.
-const FORBIDDEN_LATER: Duration = Duration::from_secs(20);
+/// Time in which 403 counts as passing: a restarted API server needs it to load RBAC.
+const FORBIDDEN: Duration = Duration::from_secs(20);
 
 /// Lease and timing of the election.
 #[derive(Clone, Debug)]
@@ -205,7 +202,7 @@ impl<S: LeaseStore> Elector<'_, S> {
     }
 }
 
-/// Tells lasting from passing 403 responses.
+/// Distinguishes lasting from passing 403 responses.
 #[derive(Debug, Default)]
 struct Access {
     was_authorized: bool,
@@ -220,9 +217,8 @@ impl Access {
         match failure {
             Some(CallError::Forbidden(error)) => {
                 let since = *self.forbidden_since.get_or_insert(now);
-                let patience = if self.was_authorized { FORBIDDEN_LATER } else { FORBIDDEN_AT_START };
                 let was_authorized = self.was_authorized;
-                if now.duration_since(since) >= patience {
+                if now.duration_since(since) >= FORBIDDEN {
                     Err(LeaseError::Forbidden { error, was_authorized })
                 } else {
                     Ok(())

@@ -4,6 +4,8 @@
 //! should be. Defaults of the API server and fields of others do not count. Fields that we applied earlier and that are no longer desired do:
 //! the API server records our fields in `metadata.managedFields`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use chrono::{DateTime, Utc};
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
@@ -50,15 +52,29 @@ impl Live {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the first field that applying `desired` would change.
-    pub(super) fn difference(&self, desired: &Value) -> Option<String> {
-        match drift::difference(desired, &self.object()) {
-            Some(field) => Some(field.to_string()),
-            None => self.undesired_field(desired),
+    /// Returns the first field that applying `desired` would change. `accepted` is the hash of a state that an apply led to, in which the
+    /// items of lists have the API server's defaults.
+    pub(super) fn difference(&self, desired: &Value, accepted: Option<u64>) -> Option<String> {
+        let live = self.object();
+        let difference = drift::difference(desired, &live).map(|field| field.to_string());
+        let undesired = difference.or_else(|| self.undesired_field(desired));
+        if undesired.is_some() || accepted == Some(hash(&live)) {
+            return undesired;
         }
+        drift::addition(desired, &live).map(|field| field.to_string())
     }
 
-    /// Returns true if this state is older than `other`. Resource versions are integers that grow; an unknown format counts as newer.
+    /// Returns the hash of the object without its metadata.
+    pub(super) fn hash(&self) -> u64 {
+        hash(&self.object())
+    }
+
+    /// Returns true if both are the same version of the object.
+    pub(super) fn is_same_version(&self, other: &Self) -> bool {
+        self.resource_version == other.resource_version
+    }
+
+    /// Returns true if this state is older than `other`. Resource versions are integers that grow.
     pub(super) fn is_older_than(&self, other: &Self) -> bool {
         match (self.resource_version.parse::<u128>(), other.resource_version.parse::<u128>()) {
             (Ok(ours), Ok(theirs)) => ours < theirs,
@@ -73,6 +89,16 @@ impl Live {
             _ => None,
         }
     }
+}
+
+/// Hashes an object without its metadata.
+fn hash(object: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (key, value) in object.as_object().into_iter().flatten().filter(|(key, _)| *key != "metadata") {
+        key.hash(&mut hasher);
+        value.to_string().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn to_json(value: &impl serde::Serialize) -> Box<[u8]> {
@@ -128,17 +154,27 @@ mod tests {
     #[test]
     fn fields_of_others_do_not_count() {
         let live = live("7", &json!({"f:spec": {"f:hosts": {}}}));
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]}))), None);
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["other"]}))).as_deref(), Some("spec.hosts[0]"));
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]})), None), None);
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["other"]})), None).as_deref(), Some("spec.hosts[0]"));
     }
 
     #[test]
     fn fields_that_are_no_longer_desired_are_found() {
         let live = live("7", &json!({"f:metadata": {"f:labels": {".": {}, "f:team": {}}}, "f:spec": {"f:hosts": {}}}));
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]}))).as_deref(), Some("metadata.labels"));
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]})), None).as_deref(), Some("metadata.labels"));
         let mut with_label = desired(&json!({"hosts": ["wisdom"]}));
         with_label["metadata"]["labels"] = json!({"team": "search"});
-        assert_eq!(live.difference(&with_label), None);
+        assert_eq!(live.difference(&with_label, None), None);
+    }
+
+    #[test]
+    fn additions_to_items_of_lists_are_changes_unless_the_api_server_made_them() {
+        let live = live("7", &json!({"f:spec": {"f:hosts": {}, "f:http": {}}}));
+        let mut desired = desired(&json!({"hosts": ["wisdom"], "http": [{"route": [{"destination": {"host": "a"}}]}]}));
+        assert_eq!(live.difference(&desired, None).as_deref(), Some("spec.http[0].route[0].weight"));
+        assert_eq!(live.difference(&desired, Some(live.hash())), None);
+        desired["spec"]["http"][0]["route"][0]["weight"] = json!(80);
+        assert_eq!(live.difference(&desired, None), None);
     }
 
     #[test]

@@ -8,11 +8,13 @@ use tokio::time::Instant;
 
 use super::index::{RoutemapObject, Target};
 use super::keys::ResourceKey;
+use super::live::Live;
 use super::queue::Next;
 use super::report;
-use super::shared::{Settled, Shared};
+use super::shared::{Blocked, Settled, Shared};
 use super::types::api_resource;
 use super::writer::WriteError;
+use crate::ports::cluster::ClusterErrorKind;
 use crate::routing::Decision;
 use crate::routing::decision::{Output, Rendered};
 use crate::routing::target::Desired;
@@ -22,6 +24,9 @@ const OWNED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Pause after the API server rejected an object: a webhook or a missing permission may be fixed without an event.
 const REJECTED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time for which a missing permission may be passing.
+const DENIED: Duration = Duration::from_secs(30);
 
 /// Repairs of an object within this time of each other are spaced out, because someone else keeps writing it.
 const WAR: Duration = Duration::from_secs(120);
@@ -35,23 +40,25 @@ pub(super) enum Outcome {
     /// The live object is as desired.
     Unchanged,
     Applied,
-    /// There is nothing to apply, or it must not be applied.
+    /// The template renders nothing.
+    Empty,
+    /// The output must not be applied.
     Skipped,
     /// The state of the live object is not known yet, or another replica leads.
     Waiting,
     At(Instant),
     /// It may succeed later, and the old routes are in place until then.
     Retry(Duration),
-    /// It is retried, but nothing that the controller knows of will change the result.
-    Rejected(Duration),
+    /// The API server rejected it, or others own it: it is tried again at this time.
+    Blocked(Instant),
 }
 
 impl Outcome {
     pub(super) fn next(self) -> Next {
         match self {
-            Self::Unchanged | Self::Applied | Self::Skipped | Self::Waiting => Next::Wait,
-            Self::At(at) => Next::At(at),
-            Self::Retry(pause) | Self::Rejected(pause) => Next::Retry(pause),
+            Self::Unchanged | Self::Applied | Self::Empty | Self::Skipped | Self::Waiting => Next::Wait,
+            Self::At(at) | Self::Blocked(at) => Next::At(at),
+            Self::Retry(pause) => Next::Retry(pause),
         }
     }
 }
@@ -64,7 +71,7 @@ pub(super) async fn apply(
     output: &Output,
 ) -> Outcome {
     match &output.result {
-        Rendered::Empty => Outcome::Skipped,
+        Rendered::Empty => Outcome::Empty,
         Rendered::Refused(refusal) => {
             report::refused(shared, object, &output.template, refusal);
             Outcome::Skipped
@@ -106,19 +113,23 @@ impl Application<'_> {
             Target::Unknown if was_settled => return Outcome::Unchanged,
             Target::Missing if was_settled => Cause::Deletion,
             Target::Unknown | Target::Missing => Cause::Decision,
-            Target::Exists(live) => match live.difference(&desired) {
-                None => {
-                    self.settle(settled, hash, false);
+            Target::Exists(live) => match live.difference(&desired, settled.map(|settled| settled.accepted)) {
+                // Inside of lists, fields of an earlier decision look like defaults, so a new decision is always written.
+                None if was_settled || settled.is_none() => {
+                    self.settle(settled, hash, &live, false);
                     return Outcome::Unchanged;
                 }
                 Some(field) if was_settled => Cause::Drift(field),
-                Some(_) => Cause::Decision,
+                _ => Cause::Decision,
             },
         };
+        if let Some(until) = self.blocked_until(hash) {
+            return Outcome::Blocked(until);
+        }
         if let (Cause::Drift(_) | Cause::Deletion, Some(pause)) = (&cause, settled.and_then(war_pause)) {
             return Outcome::At(pause);
         }
-        // The routes of a routemap that is being deleted, too, are not created again.
+        // If the routemap is being deleted as well, its routes are not created again.
         if matches!(cause, Cause::Deletion) && !self.routemap_exists().await {
             return Outcome::Skipped;
         }
@@ -132,10 +143,10 @@ impl Application<'_> {
         self.shared.metrics.apply_finished(started.elapsed());
         match result {
             Ok(applied) => {
-                let affected = self.shared.index.target_applied(&self.target, applied.live);
-                self.settle(settled, hash, !matches!(cause, Cause::Decision));
-                // This routemap is being reconciled with that state.
-                drop(affected);
+                self.settle(settled, hash, &applied.live, !matches!(cause, Cause::Decision));
+                self.shared.blocked.lock().remove(&self.target);
+                // Affects only this routemap, which is being reconciled with that state.
+                let _ = self.shared.index.target_applied(&self.target, applied.live);
                 match cause {
                     Cause::Decision => {
                         report::written(self.shared, self.object, self.decision, self.desired, &applied.taken_from);
@@ -145,26 +156,53 @@ impl Application<'_> {
                 }
                 Outcome::Applied
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(hash, &error),
         }
     }
 
-    fn failed(&self, error: &WriteError) -> Outcome {
+    fn failed(&self, hash: u64, error: &WriteError) -> Outcome {
         report::write_failed(self.shared, self.object, self.desired, error);
         match error {
             WriteError::NotLeader => Outcome::Waiting,
-            WriteError::Owned(_) => Outcome::Rejected(OWNED_PAUSE),
+            WriteError::Owned(_) => self.block(hash, OWNED_PAUSE),
             WriteError::Replaced => Outcome::Retry(Duration::ZERO),
             WriteError::Transient(_, pause) => Outcome::Retry(*pause),
-            WriteError::Rejected(_) => Outcome::Rejected(REJECTED_PAUSE),
+            WriteError::Rejected(error) => {
+                let outcome = self.block(hash, REJECTED_PAUSE);
+                // A restarted API server denies everything until RBAC is loaded.
+                let is_denied = matches!(error.kind, ClusterErrorKind::Forbidden | ClusterErrorKind::Unauthorized);
+                let since = self.shared.blocked.lock().get(&self.target).map(|blocked| blocked.since);
+                match (outcome, since) {
+                    (Outcome::Blocked(until), Some(since)) if is_denied && since.elapsed() < DENIED => {
+                        Outcome::At(until)
+                    }
+                    (outcome, _) => outcome,
+                }
+            }
         }
     }
 
-    /// Notes that the live object is as desired.
-    fn settle(&self, before: Option<Settled>, hash: u64, is_repair: bool) {
+    /// Delays the next attempt to apply this state of the object. Other outputs of the routemap are not delayed.
+    fn block(&self, desired: u64, pause: Duration) -> Outcome {
         let now = Instant::now();
-        let mut settled = before.unwrap_or(Settled { desired: hash, repairs: 0, repaired_at: None });
-        settled.desired = hash;
+        let mut all = self.shared.blocked.lock();
+        let since = all.get(&self.target).map_or(now, |blocked| blocked.since);
+        let until = now + pause;
+        all.insert(self.target.clone(), Blocked { desired, since, until });
+        Outcome::Blocked(until)
+    }
+
+    fn blocked_until(&self, desired: u64) -> Option<Instant> {
+        let blocked = self.shared.blocked.lock().get(&self.target).copied()?;
+        (blocked.desired == desired && Instant::now() < blocked.until).then_some(blocked.until)
+    }
+
+    /// Notes that the live object is as desired.
+    fn settle(&self, before: Option<Settled>, hash: u64, live: &Live, is_repair: bool) {
+        let now = Instant::now();
+        let accepted = live.hash();
+        let mut settled = before.unwrap_or(Settled { desired: hash, accepted, repairs: 0, repaired_at: None });
+        (settled.desired, settled.accepted) = (hash, accepted);
         if is_repair {
             let is_war = settled.repaired_at.is_some_and(|at| now - at < WAR);
             settled.repairs = if is_war { settled.repairs.saturating_add(1) } else { 1 };

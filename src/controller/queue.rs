@@ -33,15 +33,17 @@ pub(super) enum Next {
     At(Instant),
     /// Retry after a pause of at least this length.
     Retry(Duration),
+    /// The object is gone: drop its entry, unless it changed meanwhile.
+    Forget,
 }
 
 impl Next {
     /// Combines the results of two parts of one reconciliation.
     pub(super) fn sooner(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Wait, next) | (next, Self::Wait) => next,
+            (Self::Wait | Self::Forget, next) | (next, Self::Wait | Self::Forget) => next,
             (Self::At(one), Self::At(other)) => Self::At(one.min(other)),
-            (Self::Retry(one), Self::Retry(other)) => Self::Retry(one.min(other)),
+            (Self::Retry(one), Self::Retry(other)) => Self::Retry(one.max(other)),
             (Self::Retry(pause), Self::At(_)) | (Self::At(_), Self::Retry(pause)) => Self::Retry(pause),
         }
     }
@@ -62,7 +64,7 @@ struct State<K> {
     arrivals: u64,
 }
 
-/// State of one object. Kept until [`Queue::forget`], so there are as many as objects.
+/// State of one object. Kept until [`Next::Forget`], so there are as many as objects.
 #[derive(Debug, Default)]
 struct Entry {
     position: Option<(Instant, u64)>,
@@ -119,14 +121,6 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.changed.notify_one();
     }
 
-    /// Drops an object that no longer exists.
-    pub(super) fn forget(&self, key: &K) {
-        let mut state = self.state.lock();
-        if let Some(position) = state.entries.remove(key).and_then(|entry| entry.position) {
-            state.due.remove(&position);
-        }
-    }
-
     /// Number of objects that wait.
     pub(super) fn len(&self) -> usize {
         self.state.lock().due.len()
@@ -169,13 +163,16 @@ impl<K: Clone + Eq + Hash> State<K> {
     }
 
     fn done(&mut self, key: &K, next: Next, now: Instant) {
-        // Forgotten during the reconciliation.
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_running = false;
         entry.earliest = Some(now + SPACING);
         let again = entry.again.take();
+        if next == Next::Forget && again.is_none() {
+            self.entries.remove(key);
+            return;
+        }
         let due = match next {
-            Next::Wait => again,
+            Next::Wait | Next::Forget => again,
             Next::At(due) => Some(again.map_or(due, |again| again.min(due))),
             Next::Retry(at_least) => {
                 let pause = pause(entry.failures).max(at_least);
@@ -304,14 +301,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_forgotten_routemap_does_not_return() {
+    async fn a_forgotten_routemap_returns_only_with_a_change() {
         let queue = Queue::default();
         queue.push(&key("a"));
-        queue.push(&key("b"));
         let running = queue.next().await;
-        queue.forget(&key("b"));
-        queue.forget(&running);
-        queue.done(&running, Next::Retry(Duration::ZERO));
-        assert_eq!(queue.len(), 0);
+        queue.push(&running);
+        queue.done(&running, Next::Forget);
+        assert_eq!(next(&queue).await, (SPACING, "a".to_owned()), "it changed while it ran");
+        queue.done(&running, Next::Forget);
+        assert_eq!((queue.len(), queue.state.lock().entries.len()), (0, 0));
     }
 }

@@ -19,9 +19,8 @@ use crate::routing::Decision;
 pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
     let (shared, key) = (&shared, &key);
     let Some(object) = shared.index.routemap(key) else {
-        shared.routemaps.forget(key);
         report::forget(shared, key);
-        return Next::Wait;
+        return Next::Forget;
     };
     let (routemap, resources) = match &object.parsed {
         Ok(parsed) => parsed,
@@ -55,15 +54,18 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
 /// Applies the outputs of a decision, and releases the resources that are being deleted once no traffic goes to them.
 async fn apply(shared: &Arc<Shared>, object: &RoutemapObject, decision: &Decision, known: &Known) -> Next {
     let mut next = Next::Wait;
-    let (mut is_final, mut has_changes) = (true, false);
+    let (mut is_final, mut is_in_place, mut has_changes) = (true, true, false);
     for output in &decision.outputs {
         let outcome = outputs::apply(shared, object, decision, output).await;
         has_changes |= outcome == Outcome::Applied;
+        is_in_place &= matches!(outcome, Outcome::Applied | Outcome::Unchanged | Outcome::Empty);
         is_final &= !matches!(outcome, Outcome::Retry(_) | Outcome::At(_) | Outcome::Waiting);
         next = outcome.next().sooner(next);
     }
-    if is_final {
+    if is_in_place {
         report::applied(shared, object, decision, has_changes);
+    }
+    if is_final {
         let done = shared.index.deletions_handled(&object.key, known);
         shared.finalizers.push_all(&done);
     }

@@ -21,7 +21,7 @@ pub(super) fn invalid(shared: &Shared, object: &RoutemapObject, errors: &InputEr
     shared.metrics.routemap_is(&object.key, false);
     shared.metrics.failed(ErrorReason::InvalidRoutemap);
     tracing::warn!("routemap {} is not valid: {note}", object.key);
-    shared.events.record(routemap(object), EventType::Warning, "InvalidRoutemap", ACTION, note);
+    event(shared, routemap(object), EventType::Warning, "InvalidRoutemap", ACTION, note);
 }
 
 /// Forgets a routemap that was deleted.
@@ -45,7 +45,7 @@ pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decis
         if let Some(invalid) = &version.invalid_weight {
             let note = format!("version {number}: {invalid}");
             tracing::warn!("routemap {}: {note}", object.key);
-            shared.events.record(routemap(object), EventType::Warning, "InvalidWeight", ACTION, note);
+            event(shared, routemap(object), EventType::Warning, "InvalidWeight", ACTION, note);
         }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn refused(shared: &Shared, object: &RoutemapObject, template: &str, 
     });
     let note = format!("template `{template}`: {refusal}; the routes stay as they are");
     tracing::warn!("routemap {}: {note}", object.key);
-    shared.events.record(routemap(object), EventType::Warning, refusal.code(), ACTION, note);
+    event(shared, routemap(object), EventType::Warning, refusal.code(), ACTION, note);
 }
 
 /// Reports that an object was applied after a decision.
@@ -118,7 +118,7 @@ pub(super) fn write_failed(shared: &Shared, object: &RoutemapObject, desired: &D
     };
     shared.metrics.failed(metric);
     tracing::warn!("routemap {}: {note}", object.key);
-    shared.events.record(routemap(object), EventType::Warning, reason, ACTION, note);
+    event(shared, routemap(object), EventType::Warning, reason, ACTION, note);
 }
 
 /// Describes a decision, for example `weights 1, 0; version 1 is not available (isvc shop/wisdom-1: is being deleted)`.
@@ -137,6 +137,15 @@ pub(super) fn describe(decision: &Decision) -> String {
 }
 
 fn describe_version(version: &VersionState) -> Option<String> {
+    let state = describe_availability(version);
+    let invalid = version.invalid_weight.as_ref().map(|invalid| format!("has an invalid weight ({invalid})"));
+    match (state, invalid) {
+        (Some(state), Some(invalid)) => Some(format!("{state}, {invalid}")),
+        (state, invalid) => state.or(invalid),
+    }
+}
+
+fn describe_availability(version: &VersionState) -> Option<String> {
     let problems: Vec<String> = version.problems.iter().map(ToString::to_string).collect();
     let problems = problems.join(", ");
     match version.availability {
@@ -170,7 +179,21 @@ fn both(
         },
     };
     for regarding in [routemap(object), target] {
-        shared.events.record(regarding, of_type, reason, ACTION, note.to_owned());
+        event(shared, regarding, of_type, reason, ACTION, note.to_owned());
+    }
+}
+
+/// Records an Event, if this process leads: all replicas see the same.
+fn event(
+    shared: &Shared,
+    regarding: Regarding,
+    of_type: EventType,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+) {
+    if shared.leadership.is_leader() {
+        shared.events.record(regarding, of_type, reason, action, note);
     }
 }
 

@@ -30,6 +30,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Pause before the next attempt of a pod that may not use Leases.
 const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
 
+/// Shortest time between two resyncs.
+const SHORTEST_RESYNC: Duration = Duration::from_millis(100);
+
 /// Name of the Lease.
 pub(super) const LEASE: &str = "iter8-controller";
 
@@ -140,6 +143,7 @@ async fn resync(shared: Arc<Shared>) {
     if interval.is_zero() {
         return;
     }
+    let interval = interval.max(SHORTEST_RESYNC);
     loop {
         tokio::time::sleep(interval).await;
         shared.push_all();

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) watched_targets: Mutex<HashSet<TypeId>>,
     /// Routing objects that were as desired once.
     pub(super) settled: Mutex<HashMap<ResourceKey, Settled>>,
+    /// Routing objects that the API server rejected, or that others own.
+    pub(super) blocked: Mutex<HashMap<ResourceKey, Blocked>>,
     /// Descriptions of the last decisions.
     pub(super) decided: Mutex<HashMap<ObjectKey, String>>,
     /// True once the claims of all routemaps are known, so that no two of them write the same object.
@@ -57,9 +59,22 @@ pub(super) struct Shared {
 pub(super) struct Settled {
     /// Hash of the desired object.
     pub(super) desired: u64,
+    /// Hash of the live object when it was as desired: the API server may have added defaults.
+    pub(super) accepted: u64,
     /// Repairs that followed each other closely, and the time of the last one.
     pub(super) repairs: u32,
     pub(super) repaired_at: Option<Instant>,
+}
+
+/// A routing object that could not be applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocked {
+    /// Hash of the desired object.
+    pub(super) desired: u64,
+    /// Time of the first failure.
+    pub(super) since: Instant,
+    /// Time of the next attempt.
+    pub(super) until: Instant,
 }
 
 impl Shared {
@@ -85,11 +100,24 @@ impl Shared {
             metrics,
             watched_targets: Mutex::default(),
             settled: Mutex::default(),
+            blocked: Mutex::default(),
             decided: Mutex::default(),
             has_claims: AtomicBool::new(false),
             unreadable: Mutex::default(),
             stop,
             tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Forgets what is known about routing objects whose claims changed.
+    pub(super) fn forget_targets(&self, targets: &[ResourceKey]) {
+        if targets.is_empty() {
+            return;
+        }
+        let (mut settled, mut blocked) = (self.settled.lock(), self.blocked.lock());
+        for target in targets {
+            settled.remove(target);
+            blocked.remove(target);
         }
     }
 

@@ -243,7 +243,7 @@ fn route(shared: &Shared, output: &Output) -> RouteState {
                 Some(Target::Unknown) => route.state = RoutePhase::Unknown,
                 Some(Target::Missing) => route.state = RoutePhase::Missing,
                 Some(Target::Exists(live)) => {
-                    route.detail = live.difference(&value);
+                    route.detail = live.difference(&value, Some(live.hash()));
                     route.state = if route.detail.is_some() { RoutePhase::Differs } else { RoutePhase::InPlace };
                     (route.changed, route.live) = (live.applied_at, Some(live.object()));
                 }

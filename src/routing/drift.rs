@@ -26,6 +26,33 @@ pub fn difference(desired: &Value, live: &Value) -> Option<FieldPath> {
     }
 }
 
+/// Returns the first field inside of a list in `live` that `desired` does not have. Lists have no keys and are owned whole, so such a field was
+/// added by the API server as a default, by someone else, or by an earlier apply that wanted it.
+pub fn addition(desired: &Value, live: &Value) -> Option<FieldPath> {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => desired
+            .iter()
+            .find_map(|(key, value)| Some(FieldPath::root().key(key).join(addition(value, live.get(key)?)?))),
+        (Value::Array(desired), Value::Array(live)) => {
+            let mut items = desired.iter().zip(live).enumerate();
+            items.find_map(|(index, (desired, live))| {
+                Some(FieldPath::root().index(index).join(addition_to_item(desired, live)?))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn addition_to_item(desired: &Value, live: &Value) -> Option<FieldPath> {
+    match (desired, live) {
+        (Value::Object(desired), Value::Object(live)) => live.iter().find_map(|(key, value)| match desired.get(key) {
+            None => Some(FieldPath::root().key(key)),
+            Some(desired) => Some(FieldPath::root().key(key).join(addition_to_item(desired, value)?)),
+        }),
+        _ => addition(desired, live),
+    }
+}
+
 /// Returns the part of `live` that `desired` names: what we own of it. Two states of an object with equal projections do not differ for us.
 pub fn projection(desired: &Value, live: &Value) -> Value {
     match (desired, live) {
@@ -81,6 +108,20 @@ mod tests {
         assert_eq!(path(json!({"a": "1"}), json!({"a": 1})).as_deref(), Some("a"));
         assert_eq!(path(json!({"a": u64::MAX}), json!({"a": u64::MAX - 1})).as_deref(), Some("a"));
         assert_eq!(path(json!([]), json!({})).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn additions_are_looked_for_inside_of_lists_only() {
+        let found = |desired: Value, live: Value| addition(&desired, &live).map(|path| path.to_string());
+        let route = json!({"spec": {"http": [{"route": [{"host": "a"}]}]}});
+        assert_eq!(
+            found(route.clone(), json!({"spec": {"exportTo": ["."], "http": [{"route": [{"host": "a"}]}]}})),
+            None
+        );
+        let mirrored = json!({"spec": {"http": [{"route": [{"host": "a"}], "mirror": {"host": "b"}}]}});
+        assert_eq!(found(route.clone(), mirrored).as_deref(), Some("spec.http[0].mirror"));
+        let nested = json!({"spec": {"http": [{"route": [{"host": "a", "weight": 5}]}]}});
+        assert_eq!(found(route, nested).as_deref(), Some("spec.http[0].route[0].weight"));
     }
 
     #[test]

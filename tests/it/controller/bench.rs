@@ -141,7 +141,7 @@ impl Bench {
             let is_ready = (change / self.count) % 2 == 1;
             set_ready(&models, &format!("{name}-1"), is_ready).await;
             let started = Instant::now();
-            let applied = self.wait_for(&[name.clone()], if is_ready { 2 } else { 1 }).await;
+            let applied = self.wait_for(std::slice::from_ref(&name), if is_ready { 2 } else { 1 }).await;
             times.push(applied[0].saturating_duration_since(started));
             // Consecutive changes of a routemap would wait for its minimum interval.
             set_ready(&models, &format!("{name}-1"), true).await;
@@ -198,6 +198,7 @@ fn wait_until_consistent(controller: &Controller, count: usize, started: Instant
 }
 
 #[test]
+#[allow(clippy::print_stdout)]
 #[ignore = "a benchmark: benches/controller/run"]
 fn changes_reach_the_routes() {
     let sizes = std::env::var("ITER8_BENCH_ROUTEMAPS").unwrap_or_else(|_| "200".to_owned());

@@ -68,8 +68,8 @@ fn a_restart_of_the_api_server_loses_nothing() {
     // The others kept their traffic: an InferenceService that cannot be read is not a missing one.
     for name in ["m0", "m2"] {
         let log = controller.log.text();
-        let decisions = log.lines().filter(|line| line.contains(&format!("/{name}-routemap: weights")));
-        assert!(decisions.last().is_some_and(|line| line.contains("weights 1, 1")), "{log}");
+        let mut decisions = log.lines().filter(|line| line.contains(&format!("/{name}-routemap: weights")));
+        assert!(decisions.next_back().is_some_and(|line| line.contains("weights 1, 1")), "{log}");
     }
     controller.wait_until_leader();
     drop(controller);

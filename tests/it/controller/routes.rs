@@ -145,3 +145,36 @@ fn resources_of_a_type_that_appears_later_are_watched() {
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 1)]);
     case.case.cluster.kubectl_ok(&["delete", "crd", &name, "--wait=false"]);
 }
+
+#[test]
+fn routes_that_were_lost_without_their_routemap_come_back_with_it() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    for _ in 0..2 {
+        case.apply(&routemap("shop"));
+        case.wait_for_weights("shop", &[("shop-0", 1)]);
+        case.delete("cm/shop-routemap");
+        case.case.cluster.wait_until_gone("configmaps", &case.case.namespace, "shop-routemap");
+        case.delete("virtualservice/shop");
+        case.case.cluster.wait_until_gone("virtualservices", &case.case.namespace, "shop");
+    }
+}
+
+#[test]
+fn a_weight_annotation_without_effect_is_reported() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.model("shop-0");
+    case.set_ready("shop-0", "True");
+    case.apply(&routemap("shop"));
+    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    let namespace = &case.case.namespace;
+    for weight in ["-1", "1e9", "abc"] {
+        let annotation = format!("iter8.tools/weight={weight}");
+        case.case.cluster.kubectl_ok(&["annotate", "isvc", "shop-0", &annotation, "--overwrite", "-n", namespace]);
+        case.wait_for_event("shop-routemap", "InvalidWeight", &format!("`{weight}` is not a valid weight"));
+        case.wait_for_weights("shop", &[("shop-0", 1)]);
+    }
+}

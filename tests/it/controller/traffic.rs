@@ -132,4 +132,10 @@ fn a_mirror_gets_copies_and_its_responses_are_dropped() {
     let before = rollout.mesh.predictions(CANDIDATE);
     assert_eq!(rollout.mesh.counts(&host, &[], 50), Counts::from([(STABLE.to_owned(), 50)]));
     assert_eq!((before, rollout.mesh.predictions(CANDIDATE)), (0, 50));
+    rollout.case.delete(&format!("deployment/{CANDIDATE}"));
+    rollout.mesh.wait_for_routes(&host, |routes| {
+        routes.iter().all(|route| route["route"]["request_mirror_policies"].is_null())
+    });
+    assert_eq!(rollout.mesh.counts(&host, &[], 50), Counts::from([(STABLE.to_owned(), 50)]));
+    assert_eq!(rollout.mesh.predictions(CANDIDATE), 50);
 }

@@ -113,7 +113,10 @@ where
     }
 
     fn received(&mut self, event: Event<K>) -> Option<Change<T>> {
-        self.missing_since = None;
+        // The watcher yields `Init` before each attempt to list.
+        if !matches!(event, Event::Init) {
+            self.missing_since = None;
+        }
         match event {
             Event::Init => {
                 self.list = Some(Vec::new());

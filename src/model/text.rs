@@ -35,14 +35,41 @@ pub(crate) fn is_active(c: char) -> bool {
 
 /// Returns true if a text is an HTML page.
 pub(crate) fn is_html(text: &[u8]) -> bool {
-    let start = String::from_utf8_lossy(&text[..text.len().min(200)]);
-    let start = start.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_ascii_lowercase();
-    start.starts_with("<!doctype html") || start.starts_with("<html")
+    let start = String::from_utf8_lossy(&text[..text.len().min(2_000)]).to_ascii_lowercase();
+    let mut rest = start.as_str();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
+        // Comments and an XML declaration may come first.
+        let after = [("<!--", "-->"), ("<?xml", "?>")]
+            .into_iter()
+            .find_map(|(open, close)| rest.strip_prefix(open)?.split_once(close).map(|(_, after)| after));
+        match after {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+    ["<!doctype html", "<html", "<head>", "<body>"].iter().any(|tag| rest.starts_with(tag))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_known_by_their_first_tag() {
+        for page in [
+            "<!DOCTYPE html><html>",
+            "\u{feff}\n <HTML lang=\"en\">",
+            "<!-- a proxy --><!-- of 2 --> <!doctype HTML>",
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC",
+            "<head><title>Sign in</title>",
+        ] {
+            assert!(is_html(page.as_bytes()), "{page}");
+        }
+        for text in ["{\"a\": \"<html>\"}", "<?xml version=\"1.0\"?><Envelope/>", "<!-- x", "", "<header/>", "html"] {
+            assert!(!is_html(text.as_bytes()), "{text}");
+        }
+    }
 
     #[test]
     fn texts_are_truncated_between_characters() {

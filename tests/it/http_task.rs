@@ -372,6 +372,21 @@ async fn a_failed_payload_download_fails_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_not_sent_as_the_payload_unless_html_is_meant() {
+    let server = MisbehavingServer::always(Reply::ok("ok"));
+    let page = "<!-- proxy -->\n<!DOCTYPE html><title>Sign in</title>";
+    let env = TestEnv::default().download("http://h/p.json", page);
+    let with = json!({"url": server.url(), "payloadURL": "http://h/p.json", "numRequests": 1});
+    let error = env.run_task(&KIND, with.clone()).await.unwrap_err().to_string();
+    assert_eq!(error, "payloadURL http://h/p.json is an HTML page, not a payload");
+    assert_eq!(server.seen().len(), 0);
+    let mut html = with;
+    html["contentType"] = json!("text/html; charset=utf-8");
+    env.run_task(&KIND, html).await.unwrap();
+    assert_eq!(server.seen()[0].body, page);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_endpoint_fails_the_task_after_the_others() {
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 
 use super::file::read;
 use super::plan::{Auth, Load, Payload};
@@ -15,9 +15,11 @@ use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::model::tls::TlsOptions;
 use crate::ports::{Files, Web};
+use crate::redact::redact_url;
 use crate::tasks::TaskError;
 use crate::tasks::credentials::read_headers;
 use crate::tasks::fetch;
+use crate::tasks::fields::HeaderSource;
 use crate::tasks::loadgen::Time;
 use crate::tasks::secret_source::MAX_SECRET;
 use crate::values::input::InputError;
@@ -106,9 +108,26 @@ pub(super) fn payload(load: &Load, files: &dyn Files) -> Result<Option<Bytes>, I
 /// Downloads the payload if it is a URL.
 pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
     let Payload::Url(url) = &load.payload else { return Ok(None) };
-    let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD).await;
-    body.map(|body| Some(body.into()))
-        .map_err(|error| TaskError::failed(format!("cannot download payloadURL {error}")).with_hint(error.hint))
+    let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD)
+        .await
+        .map_err(|error| TaskError::failed(format!("cannot download payloadURL {error}")).with_hint(error.hint))?;
+    if !sends_html(load) {
+        fetch::reject_page(url.as_str(), &body, "a payload").map_err(|error| {
+            let hint = "`contentType: text/html` sends HTML on purpose".to_owned();
+            TaskError::failed(format!("payloadURL {} is {error}", redact_url(url.as_str()))).with_hint(Some(hint))
+        })?;
+    }
+    Ok(Some(body.into()))
+}
+
+/// Returns true if the requests say that their payload is HTML.
+fn sends_html(load: &Load) -> bool {
+    let content_type = load.headers.iter().find(|(name, _)| name == CONTENT_TYPE);
+    let text = content_type.and_then(|(_, source)| match source {
+        HeaderSource::Literal(value) => value.to_str().ok(),
+        HeaderSource::Secret(_) => None,
+    });
+    text.is_some_and(|text| text.to_ascii_lowercase().contains("html"))
 }
 
 /// Builds the `Authorization` header.

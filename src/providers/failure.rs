@@ -6,7 +6,7 @@ use super::keys::{find, is_false, is_filled, normal};
 use super::words::{quoted, words};
 
 /// Keys of errors.
-const ERRORS: [&str; 23] = [
+const ERRORS: [&str; 27] = [
     "err",
     "errmsg",
     "error",
@@ -29,6 +29,10 @@ const ERRORS: [&str; 23] = [
     "fault",
     "faultstring",
     "odataerror",
+    "partialerror",
+    "partialerrors",
+    "pendingerrors",
+    "queryerror",
     "stacktrace",
 ];
 
@@ -159,7 +163,7 @@ fn is_failure(text: &str) -> bool {
 }
 
 /// Returns true if a text names neither a success nor the absence of data.
-fn is_bad_news(text: &str) -> bool {
+pub(super) fn is_bad_news(text: &str) -> bool {
     let tokens = tokens(text);
     let is_fine =
         |token: &String| FINE.contains(&token.as_str()) || token == "successfully" || token.starts_with("noerror");
@@ -199,6 +203,18 @@ pub(super) fn alone(body: &Value, is_data: &dyn Fn(&str) -> bool) -> Option<Stri
         Value::String(text) if text.trim().parse::<f64>().is_err() && is_bad_news(text) => return words(body),
         _ => return None,
     };
+    let is_known_as_error = map.contains_key("__type");
+    let error = || {
+        let with_numbers = entries(map, is_data)
+            .find(|(name, _, value)| ERRORS.contains(&name.as_str()) && is_http_error(value))
+            .map(|_| quoted(body));
+        instead_of_data(map, is_data).or(with_numbers).or_else(|| is_known_as_error.then(|| quoted(body)))
+    };
+    if has_only_error(map) { error() } else { None }
+}
+
+/// Returns true if an object has nothing but an error and what describes it.
+pub(super) fn has_only_error(map: &Map<String, Value>) -> bool {
     let is_beside = |(key, value): (&String, &Value)| {
         let name = normal(key);
         let is_empty = value.is_null() || matches!(value, Value::Object(map) if map.is_empty());
@@ -208,14 +224,22 @@ pub(super) fn alone(body: &Value, is_data: &dyn Fn(&str) -> bool) -> Option<Stri
             || key == "__type"
             || (BESIDE.contains(&name.as_str()) && !value.is_array() && !value.is_object())
     };
-    let is_known_as_error = map.contains_key("__type");
-    let error = || {
-        let with_numbers = entries(map, is_data)
-            .find(|(name, _, value)| ERRORS.contains(&name.as_str()) && is_http_error(value))
-            .map(|_| quoted(body));
-        instead_of_data(map, is_data).or(with_numbers).or_else(|| is_known_as_error.then(|| quoted(body)))
-    };
-    if map.iter().all(is_beside) { error() } else { None }
+    map.iter().all(is_beside)
+}
+
+/// Returns true for the key of an error, in lower case and without punctuation.
+pub(super) fn is_error_key(name: &str) -> bool {
+    ERRORS.contains(&name)
+}
+
+/// Returns true for the key of a status.
+pub(super) fn is_status_key(name: &str) -> bool {
+    STATUSES.contains(&name)
+}
+
+/// Returns true for a flag that is false if the query failed.
+pub(super) fn is_success_key(name: &str) -> bool {
+    SUCCESS.contains(&name)
 }
 
 /// Returns the error that a response names as such, unlike a mere message.

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::failure;
 use super::keys::{find, is_false, is_filled, is_true, normal};
 use super::question::Question;
-use super::words::quoted;
+use super::words::{quoted, words};
 
 /// Flags that are true for partial data.
-const PARTIAL: [&str; 27] = [
+const PARTIAL: [&str; 34] = [
     "datatruncated",
     "degraded",
     "haserror",
@@ -19,13 +19,20 @@ const PARTIAL: [&str; 27] = [
     "incompletedata",
     "incompleteresult",
     "incompleteresults",
+    "isaborted",
+    "iscancelled",
+    "isfailed",
+    "isfinalized",
     "isincomplete",
     "ispartial",
     "ispartialresponse",
     "isstale",
+    "istimedout",
     "istruncated",
     "limitexceeded",
     "limitreached",
+    "maxrowsinjoinreached",
+    "numgroupslimitreached",
     "partial",
     "partialdata",
     "partialresponse",
@@ -39,19 +46,83 @@ const PARTIAL: [&str; 27] = [
 ];
 
 /// Flags that are false for partial data.
-const COMPLETE: [&str; 5] = ["allcomplete", "complete", "iscomplete", "iscompleted", "jobcomplete"];
+const COMPLETE: [&str; 13] = [
+    "allcomplete",
+    "complete",
+    "completed",
+    "done",
+    "finished",
+    "iscomplete",
+    "iscompleted",
+    "isdone",
+    "isfinished",
+    "isfullresult",
+    "jobcomplete",
+    "querycomplete",
+    "searchcomplete",
+];
+
+/// Words in keys that echo what a request allows, such as `allow_partial_search_results`.
+const OF_REQUEST: [&str; 7] = ["accept", "allow", "enable", "ignore", "permit", "request", "support"];
+
+/// Words in keys of parts that are missing, and the parts: `failedShards`, `unreachable_zones`.
+const MISSING: [&str; 5] = ["failed", "missing", "unavailable", "unqueried", "unreachable"];
+const PARTS: [&str; 14] = [
+    "backends",
+    "clusters",
+    "indices",
+    "ingesters",
+    "locations",
+    "partitions",
+    "peers",
+    "regions",
+    "segments",
+    "servers",
+    "shards",
+    "splits",
+    "stores",
+    "zones",
+];
+
+/// What errors are of that make data partial: `shardErrors`, `subqueryFailures`.
+const OF_PARTS: [&str; 11] = [
+    "backend",
+    "datasource",
+    "execution",
+    "partial",
+    "query",
+    "search",
+    "segment",
+    "shard",
+    "split",
+    "store",
+    "subquery",
+];
+
+/// Keys of the number of parts that were asked, and of those that answered.
+const ASKED: [(&str, &str); 5] = [
+    ("numserversqueried", "numserversresponded"),
+    ("serversqueried", "serversresponded"),
+    ("shardsqueried", "shardsresponded"),
+    ("storesqueried", "storesresponded"),
+    ("nodesqueried", "nodesresponded"),
+];
 
 /// Keys of statuses.
-const STATUSES: [&str; 7] =
-    ["completeness", "querystate", "querystatus", "resultstatus", "state", "status", "statuscode"];
+const STATUSES: [&str; 8] =
+    ["completeness", "dispatchstate", "querystate", "querystatus", "resultstatus", "state", "status", "statuscode"];
+
+/// Statuses that only queries have: Sumo Logic, Splunk.
+const OF_SEARCHES: [&str; 5] = ["finalizing", "forcepaused", "gatheringresults", "notfinished", "parsing"];
 
 /// Statuses of queries that have not ended.
-const PENDING: [&str; 12] = [
+const PENDING: [&str; 13] = [
     "accepted",
     "executing",
     "inprogress",
     "initializing",
     "notstarted",
+    "paused",
     "pending",
     "planning",
     "processing",
@@ -81,7 +152,7 @@ pub(super) fn sign(body: &Value, question: &Question<'_>) -> Option<String> {
                 let is_about = matches!(normal(key).as_str(), "meta" | "metadata");
                 is_about.then(|| failure::beside_data(inner, &|name| question.reads(&[key.as_str()], name))).flatten()
             };
-            of_object(inner, &[key.as_str()], question).or_else(of_error)
+            of_object(inner, &|name| question.reads(&[key.as_str()], name), false).or_else(of_error)
         };
         map.iter().find_map(of_inner)
     };
@@ -90,7 +161,7 @@ pub(super) fn sign(body: &Value, question: &Question<'_>) -> Option<String> {
         let errors = ["error", "errors"].into_iter().filter(|key| !question.reads(&["data"], key));
         errors.filter_map(|key| data.get(key)).find(|error| is_filled(error)).map(quoted)
     };
-    of_object(map, &[], question)
+    of_object(map, &|key| question.reads(&[], key), false)
         .or_else(|| failure::beside_data(map, &|key| question.reads(&[], key)))
         .or_else(error_in_data)
         .or_else(inner)
@@ -98,23 +169,79 @@ pub(super) fn sign(body: &Value, question: &Question<'_>) -> Option<String> {
         .or_else(|| lower_bound(body, question))
 }
 
-fn of_object(map: &Map<String, Value>, path: &[&str], question: &Question<'_>) -> Option<String> {
+/// Returns the flag or status of an object that makes it partial. A query has a status without results, too.
+pub(super) fn of_object(map: &Map<String, Value>, is_data: &dyn Fn(&str) -> bool, is_of_query: bool) -> Option<String> {
     let has_results = map.iter().any(|(key, value)| RESULTS.contains(&normal(key).as_str()) && !value.is_null());
-    map.iter().filter(|(key, _)| !question.reads(path, key)).find_map(|(key, value)| {
+    let is_search = || has_results || ["response", "rawresponse"].iter().any(|word| find(map, word).is_some());
+    let of_entry = |(key, value): (&String, &Value)| {
         let name = normal(key);
         let name = name.as_str();
-        if (PARTIAL.contains(&name) && is_partial(value)) || (COMPLETE.contains(&name) && is_false(value)) {
+        let is_running = name == "isrunning" && is_true(value) && is_search();
+        if is_running
+            || is_partial_flag(name, value)
+            || is_completion_denied(name, value)
+            || is_missing_part(name, value)
+            || is_error_of_part(name, value)
+        {
             return Some(format!(
                 "`{key}` is {}",
                 if let Value::String(text) = value { text.clone() } else { value.to_string() }
             ));
         }
-        let status = STATUSES.contains(&name).then(|| value.as_str()).flatten()?;
+        let status = STATUSES.contains(&name).then(|| status_of(value)).flatten()?;
         let word = normal(status);
         let is_partial = ["partial", "incomplete", "truncated"].iter().any(|part| word.contains(part));
-        let is_pending = has_results && PENDING.contains(&word.as_str());
+        let is_pending = OF_SEARCHES.contains(&word.as_str())
+            || (name == "dispatchstate" && word != "done")
+            || ((has_results || is_of_query) && PENDING.contains(&word.as_str()));
         (is_partial || is_pending).then(|| format!("the {key} is {status}"))
-    })
+    };
+    let of_numbers = || {
+        let number = |word: &str| find(map, word).and_then(Value::as_f64);
+        ASKED.iter().find_map(|(asked, answered)| {
+            let (all, part) = (number(asked)?, number(answered)?);
+            (part < all && !is_data(asked) && !is_data(answered)).then(|| format!("{part} of {all} servers responded"))
+        })
+    };
+    map.iter().filter(|(key, _)| !is_data(key)).find_map(of_entry).or_else(of_numbers)
+}
+
+/// Returns a status, which may be within an object: `{"status": {"state": "RUNNING"}}`.
+fn status_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(map) => {
+            ["state", "status", "phase"].iter().find_map(|word| find(map, word)).and_then(Value::as_str)
+        }
+        other => other.as_str(),
+    }
+}
+
+fn is_partial_flag(name: &str, value: &Value) -> bool {
+    let is_listed = PARTIAL.contains(&name);
+    let is_named = name.contains("partial") && !OF_REQUEST.iter().any(|word| name.contains(word));
+    (is_listed && is_partial(value))
+        || (is_named && is_true(value))
+        || (matches!(name, "aborted" | "failed") && *value == true)
+}
+
+fn is_completion_denied(name: &str, value: &Value) -> bool {
+    let is_zero = || name.starts_with("is") && value.as_f64() == Some(0.0);
+    let is_begun = || name == "doneprogress" && value.as_f64().is_some_and(|progress| progress < 1.0);
+    (COMPLETE.contains(&name) && (is_false(value) || is_zero())) || is_begun()
+}
+
+/// Returns true for errors of parts of a query, with words.
+fn is_error_of_part(name: &str, value: &Value) -> bool {
+    let part = ["error", "errors", "failure", "failures"].iter().find_map(|word| name.strip_suffix(word));
+    part.is_some_and(|part| OF_PARTS.contains(&part)) && words(value).is_some_and(|text| failure::is_bad_news(&text))
+}
+
+/// Returns true for parts that are missing: a list of them, or their number.
+fn is_missing_part(name: &str, value: &Value) -> bool {
+    let is_missing = MISSING.iter().any(|word| name.contains(word)) && PARTS.iter().any(|part| name.ends_with(part));
+    let is_list = || matches!(value, Value::Array(_) | Value::Object(_)) && is_filled(value);
+    (is_missing && (is_list() || value.as_f64().is_some_and(|number| number > 0.0)))
+        || (name == "unreachable" && is_list())
 }
 
 /// Returns true for a flag, or an explanation in its place.

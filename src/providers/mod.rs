@@ -11,6 +11,7 @@ mod flags;
 mod jq_series;
 mod jq_text;
 mod keys;
+mod nested;
 mod pages;
 mod partial;
 pub(crate) mod prometheus;
@@ -21,6 +22,7 @@ pub(crate) mod retry;
 pub(crate) mod sample_time;
 mod signs;
 pub(crate) mod spec;
+mod walk;
 pub(crate) mod window;
 mod words;
 

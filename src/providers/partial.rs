@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::jq_text::reads;
 use super::question::Question;
 use super::signs::{SIGNS, Sign};
-use super::{flags, pages};
+use super::{flags, nested, pages};
 
 /// Maximum number of responses within a response that are searched.
 const MAX_PARTS: usize = 100;
@@ -35,13 +35,17 @@ fn in_body(body: &[u8], question: &Question<'_>) -> Option<String> {
     let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
     let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word)).collect();
     let body: Value = serde_json::from_slice(body).ok()?;
-    let of_whole = likely.iter().filter(|(word, _)| !reads(question.text, word)).find_map(|(_, sign)| sign(&body));
+    let is_data = |word: &str| reads(question.text, word) || question.reads(&["results"], word);
+    let of_whole = likely.iter().filter(|(word, _)| !is_data(word)).find_map(|(_, sign)| sign(&body));
     let mentions = |word: &str| question.text.contains(&format!(".{word}"));
     let of_parts = || {
         let signs = likely.iter().filter(|(word, _)| !mentions(word));
         parts(&body).find_map(|part| signs.clone().find_map(|(_, sign)| sign(part)))
     };
-    let in_words = || flags::sign(&body, question).or_else(|| pages::sign(&body, question));
+    let in_words = || {
+        let within = || nested::sign(&body, question);
+        flags::sign(&body, question).or_else(|| pages::sign(&body, question)).or_else(within)
+    };
     of_whole.or_else(of_parts).or_else(in_words)
 }
 
@@ -111,6 +115,7 @@ mod tests {
             (r#"{"MetricDataResults":[{"StatusCode":"Complete"},{"StatusCode":"PartialData"}]}"#, "PartialData"),
             (r#"{"results":[{"series":[{"partial":true}]}]}"#, "`partial` is true"),
             (r#"{"results":[{"partial":true}]}"#, "`partial` is true"),
+            (r#"{"results":{"partial":true}}"#, "`partial` is true"),
             (r#"{"timeSeries":[],"executionErrors":[{"code":4,"message":"deadline"}]}"#, "deadline"),
             (r#"{"partialErrors":[{"message":"deadline"}]}"#, "deadline"),
             (r#"{"timeSeries":[],"unreachable":["projects/p"]}"#, "projects/p"),
@@ -150,7 +155,6 @@ mod tests {
             r#"{"data":{"errors":7}}"#,
             r#"{"MetricDataResults":[{"StatusCode":"Complete"}]}"#,
             r#"{"results":[{"series":[{}]}]}"#,
-            r#"{"results":{"partial":true}}"#,
             r#"{"value":[{"errorCode":"Success"}]}"#,
             r#"{"_clusters":{"total":3,"successful":3,"skipped":0}}"#,
             r#"{"preview":false,"results":[{"messages":5}],"messages":[{"type":"INFO","text":"x"}]}"#,

@@ -11,6 +11,9 @@ use super::keys::normal;
 use super::spec::MetricSpec;
 use crate::templates::jq::{Filter, Place, Step};
 
+/// The rest of the way to a place that the expression reads; empty at the place itself.
+pub(super) type Way<'a> = &'a [Step];
+
 /// Maximum entries of a list that are searched.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -53,6 +56,55 @@ impl<'a> Question<'a> {
                 place.iter().filter_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
             wanted().all(|key| keys.next() == Some(key))
         })
+    }
+
+    /// Returns true if the places that the expression reads are not known.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.places.is_none()
+    }
+
+    /// Returns the ways from the response to what the expression reads.
+    pub(super) fn ways(&self) -> Vec<Way<'_>> {
+        self.places.unwrap_or_default().iter().map(Vec::as_slice).collect()
+    }
+
+    /// Returns true if one of the ways continues with this key; if none is known, if the expression mentions it.
+    pub(super) fn continues(&self, ways: &[Way<'_>], key: &str) -> bool {
+        let mentions = || {
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            self.text.match_indices(key).any(|(at, _)| {
+                let (before, after) = (&self.text[..at], &self.text[at + key.len()..]);
+                before.ends_with(['.', '"']) && !after.starts_with(is_word)
+            })
+        };
+        match self.places {
+            None => !key.is_empty() && mentions(),
+            Some(_) => ways.iter().any(|way| matches!(way.first(), Some(Step::Key(first)) if first == key)),
+        }
+    }
+
+    /// Returns the rest of the ways from an object to its entry, and true if they name the key.
+    pub(super) fn follow_key<'w>(&self, ways: &[Way<'w>], key: &str) -> (Vec<Way<'w>>, bool) {
+        let rest = ways.iter().filter_map(|way| match way.split_first()? {
+            (Step::Key(first), rest) if first == key => Some(rest),
+            (Step::Entries, rest) => Some(rest),
+            _ => None,
+        });
+        (rest.collect(), self.places.is_none() || self.continues(ways, key))
+    }
+
+    /// Returns the rest of the ways from a list to its entries.
+    pub(super) fn follow_entries<'w>(&self, ways: &[Way<'w>]) -> Vec<Way<'w>> {
+        let rest = ways.iter().filter_map(|way| match way.split_first()? {
+            (Step::Entries, rest) => Some(rest),
+            _ => None,
+        });
+        rest.collect()
+    }
+
+    /// Returns true if all ways continue with a key.
+    pub(super) fn wants_key(&self, ways: &[Way<'_>]) -> bool {
+        ways.iter().any(|way| !way.is_empty()) && ways.iter().all(|way| !matches!(way.first(), Some(Step::Entries)))
     }
 
     /// Returns true if the expression reads entries of a list in this response; also if that is not known.
@@ -126,16 +178,20 @@ impl<'a> Question<'a> {
             let is_longer = |other: &&Place| other.len() > place.len() && other.starts_with(place);
             !places.iter().any(|other| is_longer(&other))
         });
-        let mut found = Ends { objects: body.as_object().into_iter().collect(), text: None };
+        let mut found = Ends { objects: body.as_object().into_iter().collect(), passed: Vec::new(), text: None };
         let mut is_empty = true;
         for place in deepest {
-            is_empty &= found.search(body, place);
+            is_empty &= found.search(body, place, &mut Vec::new());
         }
         if !is_empty {
             return None;
         }
         let of_text = || found.text.and_then(|text| failure::alone(text, &is_read));
-        found.objects.into_iter().find_map(|object| failure::instead_of_data(object, &is_read)).or_else(of_text)
+        let of_passed = |(path, object): (Vec<&str>, &Map<String, Value>)| {
+            failure::beside_data(object, &|key| self.reads(&path, key))
+        };
+        let instead = found.objects.into_iter().find_map(|object| failure::instead_of_data(object, &is_read));
+        instead.or_else(|| found.passed.into_iter().find_map(of_passed)).or_else(of_text)
     }
 }
 
@@ -179,20 +235,34 @@ fn reach(value: &Value, place: &[Step]) -> Reached {
 struct Ends<'b> {
     /// Objects without the key.
     objects: Vec<&'b Map<String, Value>>,
+    /// Objects within the response on the way to places that are empty, and the keys that lead to them.
+    passed: Vec<(Vec<&'b str>, &'b Map<String, Value>)>,
     /// A text where a list or an object is expected.
     text: Option<&'b Value>,
 }
 
 impl<'b> Ends<'b> {
     /// Returns true if a place has no value.
-    fn search(&mut self, value: &'b Value, place: &[Step]) -> bool {
+    fn search<'p>(&mut self, value: &'b Value, place: &'p [Step], path: &mut Vec<&'p str>) -> bool
+    where
+        'p: 'b,
+    {
         let Some((step, rest)) = place.split_first() else {
             return value.is_null();
         };
         match (step, value) {
             _ if is_nothing(value) => true,
             (Step::Key(key), Value::Object(map)) => match map.get(key) {
-                Some(inner) => self.search(inner, rest),
+                Some(inner) => {
+                    let depth = path.len();
+                    path.push(key);
+                    let is_empty = self.search(inner, rest, path);
+                    path.truncate(depth);
+                    if is_empty && depth > 0 {
+                        self.passed.push((path.clone(), map));
+                    }
+                    is_empty
+                }
                 None => {
                     self.objects.push(map);
                     true
@@ -202,7 +272,7 @@ impl<'b> Ends<'b> {
                 // All entries are searched, for their errors.
                 let mut is_empty = true;
                 for entry in entries(value) {
-                    is_empty &= self.search(entry, rest);
+                    is_empty &= self.search(entry, rest, path);
                 }
                 is_empty
             }

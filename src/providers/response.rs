@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::duplicates::duplicate_key;
 use super::failure;
 use super::jq_text;
+use super::nested;
 use super::partial;
 use super::prometheus::{Data, Envelope, envelope};
 use super::question::Question;
@@ -15,6 +16,7 @@ use super::reduce::{Aggregate, Reduce};
 use super::sample_time::{Asked, of_another_time};
 use super::spec::MetricSpec;
 use super::words::{self, one_line};
+use crate::model::metric::MetricType;
 use crate::model::missing::{DoubtPolicy, ErrorKind, Missing, MissingCause};
 use crate::model::readable::show;
 use crate::model::text::{is_html, truncate};
@@ -77,6 +79,18 @@ impl Reading {
 
 /// Reads the value of a metric from a response.
 pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
+    let reading = read_any(metric, response);
+    match reading.outcome {
+        // A count that went down, or another metric than was meant.
+        Ok(Found::One(value)) if metric.meta.kind == MetricType::Counter && value < 0.0 => {
+            let reason = format!("the value {} of a counter is negative; `type: gauge` accepts it", show(value));
+            Reading { outcome: Err(Missing::error(ErrorKind::Value, reason)), ..reading }
+        }
+        _ => reading,
+    }
+}
+
+fn read_any(metric: &MetricSpec, response: Response<'_>) -> Reading {
     let Response { status, body, asked } = response;
     let envelope = envelope(body);
     if !(200..300).contains(&status) {
@@ -94,17 +108,19 @@ pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
             let reason = format!("the provider reports an error: {message}");
             Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Provider, reason) }
         }
-        Some(Envelope::Success { data, warnings, infos }) => {
+        Some(Envelope::Success { data, mut warnings, infos }) => {
             if let Some(reason) = of_another_time(&data, asked) {
                 return Reading::error(ErrorKind::Format, reason);
             }
-            let doubts = Doubts { partial: partial::sign(status, body, &warnings, &question), warnings };
+            let partial = partial::sign(status, body, &warnings, &question);
+            let others = warnings_in(body, &question).into_iter().filter(|warning| !warnings.contains(warning));
+            warnings.extend(others.collect::<Vec<_>>());
+            let doubts = Doubts { partial, warnings };
             let reading = doubts.judge(metric, of_prometheus(metric, data, body));
             Reading { warnings: redacted(reading.warnings.into_iter().chain(infos).collect()), ..reading }
         }
         None => {
-            let is_data = question.reads(&[], "warnings");
-            let warnings = if is_data { Vec::new() } else { warnings_in(body) };
+            let warnings = warnings_in(body, &question);
             let doubts = Doubts { partial: partial::sign(status, body, &[], &question), warnings };
             let reading = doubts.judge(metric, of_other(metric, &question, body));
             Reading { warnings: redacted(reading.warnings), ..reading }
@@ -145,14 +161,14 @@ impl Doubts {
     }
 }
 
-/// Reads the `warnings` of a response in another format than Prometheus's.
-fn warnings_in(body: &[u8]) -> Vec<String> {
-    const KEY: &[u8] = b"\"warnings\"";
-    if !body.windows(KEY.len()).any(|window| window == KEY) {
-        return Vec::new();
-    }
-    let json = serde_json::from_slice::<Value>(body).ok();
-    json.as_ref().and_then(|body| body.get("warnings")).map(words::warnings).unwrap_or_default()
+/// Reads the warnings of a response, at any depth.
+fn warnings_in(body: &[u8], question: &Question<'_>) -> Vec<String> {
+    // Most responses have none.
+    let is_likely = ["arn", "otice", "otif", "iagnostic", "essages"]
+        .iter()
+        .any(|part| body.windows(part.len()).any(|window| window == part.as_bytes()));
+    let json = is_likely.then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
+    json.map(|body| nested::warnings(&body, question)).unwrap_or_default()
 }
 
 /// Reads a response with an error status.

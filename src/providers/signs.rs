@@ -80,6 +80,14 @@ pub(super) const SIGNS: &[Sign] = &[
     // New Relic; Honeycomb.
     ("incomplete", |body| is_true(body, "/incomplete").or_else(|| is_true(body, "/metadata/incomplete"))),
     ("complete", |body| is_false(body, "/complete")),
+    // GraphQL: the first of several responses.
+    ("hasNext", |body| {
+        let is_of_response = |key: &String| {
+            ["data", "errors", "extensions", "hasNext", "incremental", "pending"].contains(&key.as_str())
+        };
+        let is_alone = body.as_object().is_some_and(|map| map.contains_key("data") && map.keys().all(is_of_response));
+        is_true(body, "/hasNext").filter(|_| is_alone)
+    }),
     // Trino, Presto.
     ("nextUri", |body| {
         let state = body.pointer("/stats/state").filter(|state| **state != "FINISHED")?;
@@ -110,7 +118,14 @@ fn filled(body: &Value, pointer: &str) -> Option<String> {
 }
 
 fn failed_shards(body: &Value) -> Option<String> {
-    let failed = body.pointer("/_shards/failed").and_then(Value::as_u64).filter(|failed| *failed > 0)?;
+    let count = |key: &str| body.pointer("/_shards").and_then(|shards| shards.get(key)).and_then(Value::as_u64);
+    let failed = count("failed").unwrap_or_default();
+    if let (0, Some(total), Some(successful)) = (failed, count("total"), count("successful")) {
+        return (successful < total).then(|| format!("{successful} of {total} shards have answered"));
+    }
+    if failed == 0 {
+        return None;
+    }
     let cause = body.pointer("/_shards/failures").and_then(words).map(|words| format!(": {words}")).unwrap_or_default();
     Some(format!("{failed} shards failed{cause}"))
 }

@@ -71,11 +71,15 @@ pub(super) fn warnings(value: &Value) -> Vec<String> {
         Value::Array(list) => list.iter().filter(|entry| is_filled(entry) || entry.is_number()).map(quoted).collect(),
         Value::Object(map) => match words(value) {
             Some(text) => vec![text],
-            None => map
+            None if map.values().any(is_filled) => map
                 .iter()
                 .filter(|(_, entry)| is_filled(entry))
                 .map(|(key, entry)| format!("{key}: {}", quoted(entry)))
                 .collect(),
+            None if map.values().any(|entry| entry.as_f64().is_some_and(|number| number != 0.0)) => {
+                vec![value.to_string()]
+            }
+            None => Vec::new(),
         },
         Value::String(text) => Some(one_line(text)).filter(|text| !text.is_empty()).into_iter().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
@@ -125,6 +129,8 @@ mod tests {
             (r#"[{"message":"a"},{"code":5}]"#, &["a", r#"{"code":5}"#]),
             (r#"{"store1":"timeout","store2":{"message":"down"}}"#, &["store1: timeout", "store2: down"]),
             (r#"{"message":"a"}"#, &["a"]),
+            (r#"{"code":1}"#, &[r#"{"code":1}"#]),
+            (r#"{"count":0}"#, &[]),
             ("null", &[]),
             ("[]", &[]),
             ("{}", &[]),

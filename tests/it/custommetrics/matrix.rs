@@ -47,6 +47,7 @@ struct Row {
     connection: Option<String>,
     jq: Option<String>,
     reduce: Option<Value>,
+    r#type: Option<String>,
     partial: Option<Value>,
     on_warning: Option<Value>,
     sample_age: Option<f64>,
@@ -96,7 +97,7 @@ impl Row {
         };
         json!({
             "name": self.name, "params": [{"name": "query", "value": self.name}], "jqExpression": jq,
-            "reduce": self.reduce, "partial": self.partial, "onWarning": self.on_warning,
+            "reduce": self.reduce, "type": self.r#type, "partial": self.partial, "onWarning": self.on_warning,
         })
     }
 

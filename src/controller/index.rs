@@ -90,7 +90,7 @@ struct State {
     naming: HashMap<ResourceKey, BTreeSet<ObjectKey>>,
     /// Routemaps that handled the deletion of the resource with this uid.
     handled: HashMap<ResourceKey, (Box<str>, BTreeSet<ObjectKey>)>,
-    /// Resources with our finalizer that are no longer watched.
+    /// Resources that are no longer watched and may have our finalizer.
     released: HashSet<ResourceKey>,
     /// Routemaps that render a routing object.
     claims: HashMap<ResourceKey, BTreeSet<ObjectKey>>,
@@ -107,6 +107,8 @@ struct TargetType {
     live: HashMap<ObjectKey, Arc<Live>>,
     /// Objects that were claimed after the list.
     unknown: HashSet<ObjectKey>,
+    /// Lists and deletions until now.
+    removals: u64,
 }
 
 /// Routemaps.
@@ -127,6 +129,8 @@ impl Index {
             // Finalizers that an earlier controller left on resources that no routemap names.
             let orphans = state.resources.iter().filter(|(_, resource)| has_finalizer(resource));
             affected.resources.extend(orphans.map(|(key, _)| key.clone()));
+            // Resources that were no longer watched before the routemaps were known.
+            affected.resources.extend(state.released.iter().cloned());
         }
         affected
     }
@@ -168,11 +172,9 @@ impl Index {
         let known = state.resources.keys().filter(|known| known.of_type == of_type);
         let gone: Vec<ResourceKey> = known.filter(|known| !listed.contains(&known.key)).cloned().collect();
         for resource in gone {
-            // It was deleted, or lost its label while no watch was open.
-            if state.resources.get(&resource).is_some_and(|known| has_finalizer(known)) {
-                state.released.insert(resource.clone());
-                affected.resources.insert(resource.clone());
-            }
+            // Deleted, or without its label and with our finalizer: the event that would say it was lost.
+            state.released.insert(resource.clone());
+            affected.resources.insert(resource.clone());
             state.remove_resource(&resource, &mut affected);
         }
         for resource in resources {
@@ -198,6 +200,7 @@ impl Index {
         let mut state = self.0.lock();
         let mut affected = Affected::default();
         let resource = ResourceKey { of_type, key: key_of(last) };
+        // The last state before the end of a deletion has our finalizer, too, so only the API server knows if there is one left.
         if has_finalizer(last) {
             state.released.insert(resource.clone());
             affected.resources.insert(resource.clone());
@@ -322,6 +325,7 @@ impl Index {
         };
         let claimed = objects.into_iter().filter(|(key, _)| is_claimed(key));
         known.live = claimed.map(|(key, live)| (key.clone(), newest(&key, live))).collect();
+        known.removals += 1;
         known.unknown.clear();
         let affected = claims.iter().filter(|(target, _)| target.of_type == of_type);
         affected.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
@@ -340,10 +344,25 @@ impl Index {
         routemaps
     }
 
+    /// Takes the state of a routing object after a write, with [`Self::removals`] from before the write. If objects were removed since then,
+    /// this one may be among them, and only the watch knows.
+    pub(super) fn target_written(&self, target: &ResourceKey, live: Live, removals: u64) -> BTreeSet<ObjectKey> {
+        match self.removals(target.of_type) == removals {
+            true => self.target_applied(target, live),
+            false => BTreeSet::new(),
+        }
+    }
+
+    /// Returns how often routing objects of a type were removed, or may have been.
+    pub(super) fn removals(&self, of_type: TypeId) -> u64 {
+        self.0.lock().targets.get(&of_type).map_or(0, |known| known.removals)
+    }
+
     /// Takes the last state of a deleted routing object.
     pub(super) fn target_deleted(&self, target: &ResourceKey, last: &Live) -> BTreeSet<ObjectKey> {
         let mut state = self.0.lock();
         let known = state.targets.entry(target.of_type).or_default();
+        known.removals += 1;
         // Applied again before the event of its deletion arrived.
         if known.live.get(&target.key).is_some_and(|known| last.is_older_than(known)) {
             return BTreeSet::new();

@@ -28,6 +28,8 @@ mod run;
 mod server;
 mod shared;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod types;
 mod watched;
 mod watches;

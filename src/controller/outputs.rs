@@ -6,7 +6,7 @@ use std::time::{Duration, Instant as StdInstant};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::index::{RoutemapObject, Target};
+use super::index::{Affected, RoutemapObject, Target};
 use super::keys::ResourceKey;
 use super::live::Live;
 use super::queue::Next;
@@ -110,7 +110,6 @@ impl Application<'_> {
         let was_settled = settled.is_some_and(|settled| settled.desired == hash);
         let cause = match self.shared.index.target(&self.target) {
             Target::Unlisted => return Outcome::Waiting,
-            Target::Unknown if was_settled => return Outcome::Unchanged,
             Target::Missing if was_settled => Cause::Deletion,
             Target::Unknown | Target::Missing => Cause::Decision,
             Target::Exists(live) => match live.difference(&desired, settled.map(|settled| settled.accepted)) {
@@ -138,15 +137,22 @@ impl Application<'_> {
 
     async fn write(&self, desired: &Value, hash: u64, settled: Option<Settled>, cause: Cause) -> Outcome {
         let resource = api_resource(&self.desired.resource);
+        let removals = self.shared.index.removals(self.target.of_type);
         let started = StdInstant::now();
         let result = self.shared.writer.apply(&resource, &self.target.key, desired).await;
         self.shared.metrics.apply_finished(started.elapsed());
         match result {
             Ok(applied) => {
-                self.settle(settled, hash, &applied.live, !matches!(cause, Cause::Decision));
+                // The state of a slow response may be history: another routemap has applied the object since.
+                if !self.is_outdated(&applied.live) {
+                    self.settle(settled, hash, &applied.live, !matches!(cause, Cause::Decision));
+                }
                 self.shared.blocked.lock().remove(&self.target);
-                // Affects only this routemap, which is being reconciled with that state.
-                let _ = self.shared.index.target_applied(&self.target, applied.live);
+                let mut affected = self.shared.index.target_written(&self.target, applied.live, removals);
+                // This routemap is being reconciled with that state. Another one that claims the object by now is not, and the event of
+                // the write will be nothing new.
+                affected.remove(&self.object.key);
+                self.shared.push(Affected { routemaps: affected, ..Affected::default() });
                 match cause {
                     Cause::Decision => {
                         report::written(self.shared, self.object, self.decision, self.desired, &applied.taken_from);
@@ -209,6 +215,10 @@ impl Application<'_> {
             settled.repaired_at = Some(now);
         }
         self.shared.settled.lock().insert(self.target.clone(), settled);
+    }
+
+    fn is_outdated(&self, live: &Live) -> bool {
+        matches!(self.shared.index.target(&self.target), Target::Exists(known) if live.is_older_than(&known))
     }
 
     async fn routemap_exists(&self) -> bool {

@@ -106,7 +106,7 @@ async fn serve(
 }
 
 /// Reconciles the objects of a queue, several at a time.
-async fn work<K, F>(shared: Arc<Shared>, queue: fn(&Shared) -> &Queue<K>, reconcile: fn(Arc<Shared>, K) -> F)
+pub(super) async fn work<K, F>(shared: Arc<Shared>, queue: fn(&Shared) -> &Queue<K>, reconcile: fn(Arc<Shared>, K) -> F)
 where
     K: Clone + Eq + std::hash::Hash + Send + 'static,
     F: Future<Output = Next> + Send + 'static,
@@ -126,7 +126,7 @@ where
 }
 
 /// Reconciles everything when this process becomes the leader.
-async fn follow_leadership(shared: Arc<Shared>) {
+pub(super) async fn follow_leadership(shared: Arc<Shared>) {
     let mut leadership = shared.leadership.clone();
     loop {
         let is_leader = leadership.changed().await;

@@ -23,7 +23,7 @@ use crate::model::object::ResourceKind;
 use crate::model::path::FieldPath;
 use crate::ports::cluster::ClusterErrorKind;
 use crate::routing::routemap::LABELS;
-use crate::routing::{Observed, RawObject, Routemap};
+use crate::routing::{Observed, RawObject, ResourceType, Routemap};
 use crate::values::input::{InputError, InputErrors};
 
 /// Label of watched resources.
@@ -56,18 +56,23 @@ async fn routemaps(shared: Arc<Shared>) {
     let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, &kind, Some(&labels), parse));
     shared.metrics.watch_started("routemaps");
     while let Some(change) = changes.next().await {
-        match change {
-            Change::Listed(objects) => {
-                let affected = shared.index.routemaps_listed(objects);
-                shared.recovered("routemaps");
-                let types = claims::claim_all(&shared).await;
-                watch_targets(&shared, types);
-                shared.push(affected);
-            }
-            Change::Applied(object) => shared.push(shared.index.routemap_applied(object)),
-            Change::Deleted(object) => shared.push(shared.index.routemap_deleted(&object.key)),
-            Change::Failed(error) => shared.failed("routemaps", &error),
+        routemaps_changed(&shared, change).await;
+    }
+}
+
+/// Takes a change of the routemaps.
+pub(super) async fn routemaps_changed(shared: &Arc<Shared>, change: Change<RoutemapObject>) {
+    match change {
+        Change::Listed(objects) => {
+            let affected = shared.index.routemaps_listed(objects);
+            shared.recovered("routemaps");
+            let types = claims::claim_all(shared).await;
+            watch_targets(shared, types);
+            shared.push(affected);
         }
+        Change::Applied(object) => shared.push(shared.index.routemap_applied(object)),
+        Change::Deleted(object) => shared.push(shared.index.routemap_deleted(&object.key)),
+        Change::Failed(error) => shared.failed("routemaps", &error),
     }
 }
 
@@ -76,23 +81,33 @@ async fn resources(shared: Arc<Shared>, of_type: TypeId) {
     let kind = &resource_type.resource;
     let raw = |object: WatchedObject| Some(object.raw);
     let mut changes = std::pin::pin!(collection::<WatchedObject, _, _>(&shared, kind, Some(WATCH_LABEL), raw));
+    shared.metrics.watch_started(&kind.to_string());
+    while let Some(change) = changes.next().await {
+        resources_changed(&shared, (of_type, &resource_type), change);
+    }
+}
+
+/// Takes a change of the resources of a type.
+pub(super) fn resources_changed(
+    shared: &Shared,
+    (of_type, resource_type): (TypeId, &ResourceType),
+    change: Change<RawObject>,
+) {
     let observed = |raw: RawObject| {
         let key = ObjectKey::new(&raw.metadata.namespace, &raw.metadata.name);
         let known = shared.index.resource(&ResourceKey { of_type, key });
-        Observed::new(raw, &resource_type, known.as_deref(), shared.now())
+        Observed::new(raw, resource_type, known.as_deref(), shared.now())
     };
-    shared.metrics.watch_started(&kind.to_string());
-    while let Some(change) = changes.next().await {
-        match change {
-            Change::Listed(objects) => {
-                let objects = objects.into_iter().map(observed).collect();
-                shared.recovered(&kind.to_string());
-                shared.push(shared.index.resources_listed(of_type, objects));
-            }
-            Change::Applied(object) => shared.push(shared.index.resource_applied(of_type, observed(object))),
-            Change::Deleted(object) => shared.push(shared.index.resource_deleted(of_type, &observed(object))),
-            Change::Failed(error) => shared.failed(&kind.to_string(), &error),
+    let what = resource_type.resource.to_string();
+    match change {
+        Change::Listed(objects) => {
+            let objects = objects.into_iter().map(observed).collect();
+            shared.recovered(&what);
+            shared.push(shared.index.resources_listed(of_type, objects));
         }
+        Change::Applied(object) => shared.push(shared.index.resource_applied(of_type, observed(object))),
+        Change::Deleted(object) => shared.push(shared.index.resource_deleted(of_type, &observed(object))),
+        Change::Failed(error) => shared.failed(&what, &error),
     }
 }
 
@@ -100,31 +115,38 @@ async fn targets(shared: Arc<Shared>, of_type: TypeId) {
     let Some(resource_type) = shared.types.get(of_type) else { return };
     let kind = &resource_type.resource;
     let what = format!("routes of type {kind}");
-    let live = |object: DynamicObject| {
-        let name = object.metadata.name.clone()?;
-        let namespace = object.metadata.namespace.clone().unwrap_or_default();
-        Some((ObjectKey::new(&namespace, &name), Live::of(object)))
-    };
     let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, kind, None, live));
     shared.metrics.watch_started(&what);
     while let Some(change) = changes.next().await {
-        let routemaps = match change {
-            Change::Listed(objects) => {
-                shared.recovered(&what);
-                shared.index.targets_listed(of_type, objects)
-            }
-            Change::Applied((key, live)) => shared.index.target_applied(&ResourceKey { of_type, key }, live),
-            Change::Deleted((key, live)) => shared.index.target_deleted(&ResourceKey { of_type, key }, &live),
-            Change::Failed(error) => {
-                shared.failed(&what, &error);
-                match error.kind {
-                    ClusterErrorKind::Forbidden => shared.index.targets_unreadable(of_type),
-                    _ => continue,
-                }
-            }
-        };
-        shared.push(Affected { routemaps, ..Affected::default() });
+        targets_changed(&shared, of_type, &what, change);
     }
+}
+
+/// Takes a change of the routing objects of a type.
+pub(super) fn targets_changed(shared: &Shared, of_type: TypeId, what: &str, change: Change<(ObjectKey, Live)>) {
+    let routemaps = match change {
+        Change::Listed(objects) => {
+            shared.recovered(what);
+            shared.index.targets_listed(of_type, objects)
+        }
+        Change::Applied((key, live)) => shared.index.target_applied(&ResourceKey { of_type, key }, live),
+        Change::Deleted((key, live)) => shared.index.target_deleted(&ResourceKey { of_type, key }, &live),
+        Change::Failed(error) => {
+            shared.failed(what, &error);
+            match error.kind {
+                ClusterErrorKind::Forbidden => shared.index.targets_unreadable(of_type),
+                _ => return,
+            }
+        }
+    };
+    shared.push(Affected { routemaps, ..Affected::default() });
+}
+
+/// Reads a watched routing object.
+pub(super) fn live(object: DynamicObject) -> Option<(ObjectKey, Live)> {
+    let name = object.metadata.name.clone()?;
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    Some((ObjectKey::new(&namespace, &name), Live::of(object)))
 }
 
 /// Streams the objects of a type in the controller's namespace, or in all.
@@ -150,7 +172,7 @@ where
 }
 
 /// Reads a watched routemap ConfigMap.
-fn parse(shared: &Shared, object: DynamicObject) -> RoutemapObject {
+pub(super) fn parse(shared: &Shared, object: DynamicObject) -> RoutemapObject {
     let metadata = object.metadata.clone();
     match object.try_parse::<ConfigMap>() {
         Ok(source) => parse_source(shared, &source),

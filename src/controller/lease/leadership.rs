@@ -86,7 +86,8 @@ impl LeadershipSender {
         self.state.send_replace(term.map_or(State::Standby, State::Leader));
     }
 
-    pub(super) fn resign(&self) {
+    /// Stops leading.
+    pub(crate) fn resign(&self) {
         self.publish(None);
     }
 

@@ -1,0 +1,147 @@
+//! The promise of the controller: whatever the order of events, the routes converge to the pure decision on the objects that exist.
+//!
+//! The controller runs with its queues, writer and index against an API server in memory, in simulated time. The test plays users, other
+//! controllers, the watches and the network. Hold times are not a part of it, because they depend on history.
+
+mod api_server;
+mod apply;
+mod cluster;
+mod scenario;
+
+use proptest::prelude::*;
+use tokio::runtime;
+
+use self::api_server::Collection::Resources;
+use self::api_server::Fault;
+use self::cluster::Cluster;
+use self::scenario::Action::{
+    DeleteResource, DeleteRoutemap, DeleteTarget, Deliver, DeliverAll, Fail, Label, Lead, PutResource, PutRoutemap,
+    Relist, Restart, Wait,
+};
+use self::scenario::{Action, RoutemapSpec, actions};
+
+/// Lets everything happen, then waits for quiet and checks the result.
+async fn run(actions: Vec<Action>) {
+    let mut cluster = Cluster::start();
+    for action in actions {
+        cluster.act(action).await;
+    }
+    cluster.lead(true);
+    cluster.settle().await;
+    cluster.assert_converged();
+    cluster.assert_few_writes();
+    assert_eq!(cluster.resync().await, 0, "requests of a resync without changes");
+    cluster.assert_converged();
+}
+
+fn converges(actions: Vec<Action>) {
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run(actions));
+}
+
+/// Returns the actions after a start with two resources and a routemap, up to date.
+fn after_start(actions: impl IntoIterator<Item = Action>) -> Vec<Action> {
+    let start = [Lead { is_leader: true }, put(0), put(1), put_routemap(0)];
+    start.into_iter().chain(up_to_date()).chain(actions).collect()
+}
+
+fn put(number: usize) -> Action {
+    PutResource { number, ready: Some("True"), weight: None, has_other_finalizer: false }
+}
+
+fn put_routemap(number: usize) -> Action {
+    PutRoutemap { number, routemap: RoutemapSpec::simple() }
+}
+
+/// Lets the controller learn of everything, and of what it wrote.
+fn up_to_date() -> [Action; 3] {
+    [DeliverAll, Wait { milliseconds: 500 }, DeliverAll]
+}
+
+#[test]
+fn a_route_that_was_deleted_together_with_its_routemap_returns_with_it() {
+    let mut actions = after_start([DeleteRoutemap { number: 0 }, DeliverAll, DeleteTarget { number: 0 }]);
+    actions.extend(up_to_date());
+    actions.push(put_routemap(0));
+    converges(actions);
+}
+
+#[test]
+fn a_lost_label_is_noticed_in_a_list() {
+    converges(after_start([Label { number: 0, is_watched: false }, Relist { collection: Resources }]));
+}
+
+#[test]
+fn a_resource_that_lost_its_label_during_its_deletion_goes() {
+    converges(after_start([
+        Lead { is_leader: false },
+        DeleteResource { number: 0 },
+        DeliverAll,
+        Label { number: 0, is_watched: false },
+        DeliverAll,
+    ]));
+}
+
+#[test]
+fn a_label_that_was_lost_before_the_routemaps_were_listed_is_noticed() {
+    converges(after_start([
+        Restart,
+        Lead { is_leader: true },
+        Deliver { collection: Resources, count: 1 },
+        Label { number: 0, is_watched: false },
+        Deliver { collection: Resources, count: 1 },
+        DeleteRoutemap { number: 0 },
+    ]));
+}
+
+#[test]
+fn a_route_that_was_deleted_before_the_response_to_its_write_is_created_again() {
+    converges(vec![
+        Lead { is_leader: true },
+        DeliverAll,
+        put_routemap(0),
+        Fail { fault: Fault::SlowResponse },
+        DeliverAll,
+        Wait { milliseconds: 100 },
+        DeleteTarget { number: 0 },
+        DeliverAll,
+    ]);
+}
+
+#[test]
+fn a_write_for_a_routemap_that_is_gone_does_not_last() {
+    converges(after_start([
+        Fail { fault: Fault::SlowRequest },
+        PutResource { number: 1, ready: None, weight: None, has_other_finalizer: false },
+        DeliverAll,
+        DeleteRoutemap { number: 0 },
+        put_routemap(1),
+        DeliverAll,
+        Wait { milliseconds: 500 },
+        DeliverAll,
+    ]));
+}
+
+#[test]
+fn a_slow_response_for_a_routemap_that_is_gone_causes_no_further_write() {
+    converges(vec![
+        Lead { is_leader: true },
+        DeliverAll,
+        put_routemap(0),
+        Fail { fault: Fault::SlowResponse },
+        DeliverAll,
+        Wait { milliseconds: 100 },
+        DeleteRoutemap { number: 0 },
+        put(1),
+        put_routemap(1),
+    ]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn routes_and_finalizers_converge_whatever_the_order_of_events(actions in actions(1..80)) {
+        converges(actions);
+    }
+}

@@ -321,7 +321,7 @@ fn a_report_has_the_keys_of_iter8_and_is_small() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         keys(&report),
-        ["failure", "insights", "iter8Version", "numCompletedTasks", "numLoops", "startTime", "tasks"]
+        ["failure", "insights", "iter8Version", "numCompletedTasks", "numLoops", "specDigest", "startTime", "tasks"]
     );
     let insights = &report["insights"];
     let known = [

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::Connection;
 use super::env::LocalFiles;
 use super::error::AppError;
-use crate::controller::{self, Cleaned, ControllerError, Settings, Survey};
+use crate::controller::{self, ControllerError, Settings, Survey};
 
 pub(crate) use crate::controller::{RoutePhase, RouteState, RoutemapState, VersionState};
 use crate::model::codec::value_from_yaml;
@@ -84,8 +84,8 @@ pub(crate) async fn run(connection: Connection, settings: Settings, stop: Cancel
     })
 }
 
-/// Removes the controller's finalizers.
-pub(crate) async fn cleanup(connection: &Connection, settings: &Settings) -> Result<Cleaned, AppError> {
+/// Removes the controller's finalizers, and returns the resources that had one.
+pub(crate) async fn cleanup(connection: &Connection, settings: &Settings) -> Result<Vec<String>, AppError> {
     Ok(controller::cleanup(&connection.client, settings).await?)
 }
 
@@ -120,7 +120,7 @@ impl Routes {
         let mut survey = Survey::start(connection.client, config, namespace);
         let unreadable = |reason: String| AppError::outside("cannot read the routes").caused_by(Reason(reason));
         survey.complete().await.map_err(unreadable)?;
-        let planned: Vec<String> = sources.iter().map(|source| survey.plan(source).to_string()).collect();
+        let planned: Vec<String> = survey.plan(&sources).iter().map(ToString::to_string).collect();
         survey.complete().await.map_err(unreadable)?;
         let routes = Self { survey, names: options.names, planned };
         routes.check_names()?;

@@ -51,9 +51,12 @@ pub(crate) async fn run(args: ControllersArgs) -> Result<Exit, AppError> {
     let connection = args.cluster.connect().await?;
     let settings = controllers::settings(options, &connection, &LocalFiles)?;
     if args.cleanup {
-        let cleaned = controllers::cleanup(&connection, &settings).await?;
-        let mut text: String = cleaned.removed.iter().map(|name| format!("{name}: finalizer removed\n")).collect();
-        if cleaned.removed.is_empty() {
+        let cleaned = tokio::select! {
+            cleaned = controllers::cleanup(&connection, &settings) => cleaned?,
+            () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+        };
+        let mut text: String = cleaned.iter().map(|name| format!("{name}: finalizer removed\n")).collect();
+        if cleaned.is_empty() {
             let place = match settings.config.is_cluster_scoped {
                 true => "in any namespace".to_owned(),
                 false => format!("in namespace {}", settings.namespace),

@@ -1,10 +1,11 @@
 //! Removes the controller's finalizers from all resources, so that nothing hangs in deletion after the controller is uninstalled.
 //!
 //! A running controller would set them again, so the Lease is taken over first: its holder stops writing, and standbys do not take over
-//! before the end of a long term.
+//! as long as the cleanup renews its term.
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{DynamicObject, ListParams, PostParams};
@@ -14,60 +15,67 @@ use super::index::FINALIZER;
 use super::keys::ObjectKey;
 use super::lease::{Leadership, LeaseSettings};
 use super::run::{LEASE, Settings};
-use super::types::{Types, api_resource};
+use super::types::Types;
 use super::writer::{WriteError, Writer};
-use crate::adapters::kubernetes::{INTERACTIVE, Operation, with_retry};
+use crate::adapters::kubernetes::{INTERACTIVE, Operation, api_resource, with_retry};
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Term of the Lease that cleanup takes: the pods of the controller are deleted in the meantime, and a controller that is installed again
-/// does not wait for long.
+/// Term of the Lease that cleanup takes. After the cleanup, there is time to delete the pods of the controller, and a controller that is
+/// installed again does not wait for long.
 const TERM_SECONDS: i32 = 60;
 
 /// Objects per request.
 const PAGE: u32 = 500;
 
+/// Objects that are changed between two renewals of the Lease; a small part of its term.
+const BATCH: usize = 200;
+
+/// Holder of the Lease during a cleanup.
+const HOLDER: &str = "cleanup";
+
+/// Consequence of a Lease that cannot be taken, and the next step.
+const UNSTOPPED: &str =
+    "a controller without leader election would set the finalizers again; scale it to 0 replicas first";
+
 /// Attempts to change an object that others change at the same time.
 const ATTEMPTS: u32 = 10;
 
-/// Result of a cleanup.
-#[derive(Debug, Default)]
-pub(crate) struct Cleaned {
-    /// Resources whose finalizer was removed.
-    pub(crate) removed: Vec<String>,
-    /// Types that do not exist in this cluster.
-    pub(crate) missing: Vec<String>,
-}
+/// Objects that are changed at the same time.
+const CONCURRENCY: usize = 16;
 
-/// Removes the finalizers in the controller's scope. Fails at the first resource that cannot be changed; it can be repeated.
-pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Cleaned, ClusterError> {
-    stop_controller(client, settings).await?;
+/// Removes the finalizers in the controller's scope, and returns the resources that had one. Fails at the first resource that cannot be
+/// changed; it can be repeated.
+pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Vec<String>, ClusterError> {
+    let has_lease = hold_lease(client, settings).await?;
     let types = Types::of(&settings.config);
     let writer = Writer::new(client.clone(), Leadership::always());
     let namespace = (!settings.config.is_cluster_scoped).then_some(settings.namespace.as_str());
-    let mut cleaned = Cleaned::default();
+    let mut cleaned = Vec::new();
     for (_, resource_type) in types.all() {
         let resource = api_resource(&resource_type.resource);
         let found = match with_finalizer(client, &resource_type.resource, namespace).await {
             Ok(found) => found,
-            Err(error) if error.kind == ClusterErrorKind::NotFound => {
-                cleaned.missing.push(resource_type.resource.to_string());
-                continue;
-            }
+            // The type does not exist in this cluster.
+            Err(error) if error.kind == ClusterErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        for key in found {
-            remove(&writer, &resource, &key).await?;
-            cleaned.removed.push(format!("{} {key}", resource_type.resource));
+        for batch in found.chunks(BATCH) {
+            // Many objects take longer than one term.
+            if has_lease {
+                hold_lease(client, settings).await?;
+            }
+            let removals = stream::iter(batch).map(|key| remove(&writer, &resource, key));
+            removals.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+            cleaned.extend(batch.iter().map(|key| format!("{} {key}", resource_type.resource)));
         }
     }
     Ok(cleaned)
 }
 
-/// Takes the Lease over and waits until its holder has stopped writing.
-async fn stop_controller(client: &Client, settings: &Settings) -> Result<(), ClusterError> {
+/// Takes the Lease for a term, and waits until a controller that held it has stopped writing. Returns false if there is no Lease to take.
+async fn hold_lease(client: &Client, settings: &Settings) -> Result<bool, ClusterError> {
     let api: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
-    let lease = LeaseSettings::new(&settings.namespace, LEASE, "cleanup");
     let kind = ResourceKind {
         group: "coordination.k8s.io".to_owned(),
         version: "v1".to_owned(),
@@ -78,18 +86,20 @@ async fn stop_controller(client: &Client, settings: &Settings) -> Result<(), Clu
         let found = with_retry(INTERACTIVE, &operation, || api.get_opt(LEASE)).await;
         let mut taken = match found {
             Ok(Some(found)) => found,
-            Ok(None) => return Ok(()),
+            Ok(None) => {
+                tracing::warn!("there is no Lease {LEASE} in namespace {}: {UNSTOPPED}", settings.namespace);
+                return Ok(false);
+            }
             Err(error) if error.kind == ClusterErrorKind::Forbidden => {
-                tracing::warn!("{}; a controller that runs without an election is not stopped", error.message);
-                return Ok(());
+                tracing::warn!("{}: {UNSTOPPED}", error.message);
+                return Ok(false);
             }
             Err(error) => return Err(error),
         };
-        let had_holder =
-            taken.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).is_some_and(|name| !name.is_empty());
+        let holder = taken.spec.take().and_then(|spec| spec.holder_identity).unwrap_or_default();
         let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
         taken.spec = Some(LeaseSpec {
-            holder_identity: Some(lease.identity.clone()),
+            holder_identity: Some(HOLDER.to_owned()),
             lease_duration_seconds: Some(TERM_SECONDS),
             acquire_time: Some(now.clone()),
             renew_time: Some(now),
@@ -97,12 +107,14 @@ async fn stop_controller(client: &Client, settings: &Settings) -> Result<(), Clu
         });
         let params = PostParams::default();
         match with_retry(INTERACTIVE, &operation, || api.replace(LEASE, &params, &taken)).await {
-            Ok(_) if had_holder => {
-                tracing::info!("waiting for the controller to stop writing");
-                tokio::time::sleep(lease.renew_deadline + lease.call_timeout).await;
-                return Ok(());
+            Ok(_) => {
+                if !holder.is_empty() && holder != HOLDER {
+                    tracing::info!("waiting for the controller to stop writing");
+                    let timing = LeaseSettings::new(&settings.namespace, LEASE, HOLDER);
+                    tokio::time::sleep(timing.renew_deadline + timing.call_timeout).await;
+                }
+                return Ok(true);
             }
-            Ok(_) => return Ok(()),
             Err(error) if error.kind == ClusterErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }

@@ -8,8 +8,8 @@ use super::index::{FINALIZER, FinalizerTask};
 use super::keys::ResourceKey;
 use super::queue::Next;
 use super::shared::Shared;
-use super::types::api_resource;
 use super::writer::{ReadVersion, WriteError};
+use crate::adapters::kubernetes::api_resource;
 use crate::ports::cluster::ClusterErrorKind;
 
 /// Sets or removes the finalizer of a resource, if that is due.

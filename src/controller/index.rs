@@ -383,6 +383,16 @@ impl Index {
         affected.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
     }
 
+    /// Treats the routing objects of these types as not listed, until they are listed again.
+    pub(super) fn unlist_targets(&self, types: &BTreeSet<TypeId>) {
+        let mut state = self.0.lock();
+        for of_type in types {
+            if let Some(known) = state.targets.get_mut(of_type) {
+                known.is_listed = false;
+            }
+        }
+    }
+
     /// Returns the state of a routing object.
     pub(super) fn target(&self, target: &ResourceKey) -> Target {
         let state = self.0.lock();

@@ -35,6 +35,6 @@ mod watched;
 mod watches;
 mod writer;
 
-pub(crate) use cleanup::{Cleaned, cleanup};
+pub(crate) use cleanup::cleanup;
 pub(crate) use run::{ControllerError, Settings, run};
 pub(crate) use survey::{RoutePhase, RouteState, RoutemapState, Survey, VersionState};

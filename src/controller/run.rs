@@ -120,6 +120,7 @@ where
         shared.spawn_uninterrupted(async move {
             let next = reconcile(Arc::clone(&task), key.clone()).await;
             queue(&task).done(&key, next);
+            task.metrics.queue_length(task.routemaps.len());
             drop(permit);
         });
     }

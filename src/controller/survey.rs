@@ -1,5 +1,6 @@
 //! The controller's view for users: the same index and decisions as those of a running controller, without any write.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::claims;
 use super::events::Events;
 use super::index::{RoutemapObject, Target};
-use super::keys::ObjectKey;
+use super::keys::{ObjectKey, TypeId};
 use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::queue::Next;
@@ -148,14 +149,28 @@ impl Survey {
         }
     }
 
-    /// Adds or replaces a routemap in this view, as if it were applied. Returns its key.
-    pub(crate) fn plan(&self, source: &ConfigMap) -> ObjectKey {
-        let mut object = watches::parse_source(&self.shared, source);
-        // Different from the version in the cluster, if there is one.
-        object.resource_version = "plan".into();
-        let key = object.key.clone();
-        self.shared.push(self.shared.index.routemap_applied(object));
-        key
+    /// Adds or replaces routemaps in this view, as if they were applied. Returns their keys.
+    pub(crate) fn plan(&self, sources: &[ConfigMap]) -> Vec<ObjectKey> {
+        let shared = &self.shared;
+        let planned = sources.iter().map(|source| {
+            let mut object = watches::parse_source(shared, source);
+            // Different from the version in the cluster, if there is one.
+            object.resource_version = "plan".into();
+            let key = object.key.clone();
+            shared.push(shared.index.routemap_applied(object));
+            key
+        });
+        let planned: Vec<ObjectKey> = planned.collect();
+        // Routing objects that nobody claimed were not kept, so they are listed again.
+        let objects = planned.iter().filter_map(|key| shared.index.routemap(key));
+        let types = objects
+            .filter_map(|object| claim(shared, &object))
+            .flat_map(|decision| claims::rendered_types(shared, &decision));
+        let types: BTreeSet<TypeId> = types.collect();
+        shared.index.unlist_targets(&types);
+        shared.watched_targets.lock().retain(|of_type| !types.contains(of_type));
+        watches::watch_targets(shared, types);
+        planned
     }
 
     /// Returns the states of all routemaps, by namespace and name.
@@ -184,10 +199,14 @@ async fn follow(shared: Arc<Shared>, changes: watch::Sender<()>) {
     }
 }
 
-fn decision(shared: &Arc<Shared>, object: &RoutemapObject) -> Option<Decision> {
+fn claim(shared: &Arc<Shared>, object: &RoutemapObject) -> Option<Decision> {
     let (routemap, resources) = object.parsed.as_ref().ok()?;
     let known = claims::known(shared, resources);
-    let decision = claims::decide_and_claim(shared, &object.key, routemap, &known);
+    Some(claims::decide_and_claim(shared, &object.key, routemap, &known))
+}
+
+fn decision(shared: &Arc<Shared>, object: &RoutemapObject) -> Option<Decision> {
+    let decision = claim(shared, object)?;
     watches::watch_targets(shared, claims::rendered_types(shared, &decision));
     Some(decision)
 }
@@ -243,7 +262,7 @@ fn route(shared: &Shared, output: &Output) -> RouteState {
                 Some(Target::Unknown) => route.state = RoutePhase::Unknown,
                 Some(Target::Missing) => route.state = RoutePhase::Missing,
                 Some(Target::Exists(live)) => {
-                    route.detail = live.difference(&value, Some(live.hash()));
+                    route.detail = live.difference(&value, None);
                     route.state = if route.detail.is_some() { RoutePhase::Differs } else { RoutePhase::InPlace };
                     (route.changed, route.live) = (live.applied_at, Some(live.object()));
                 }

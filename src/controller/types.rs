@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::ApiResource;
-
 use super::keys::{ObjectKey, ResourceKey, TypeId};
-use crate::model::object::ResourceKind;
 use crate::routing::routemap::{ResourceRef, Routemap};
 use crate::routing::target::Target;
 use crate::routing::{Config, ResourceType};
@@ -71,18 +68,5 @@ impl Types {
             |known: &ResourceType| known.resource.group == *target.group && known.resource.resource == *target.resource;
         let of_type = TypeId(self.all.iter().position(same)?);
         Some(ResourceKey { of_type, key: ObjectKey::new(&target.namespace, &target.name) })
-    }
-}
-
-/// Describes a resource type for kube's client, without the `kind`: URLs do not contain it.
-pub(super) fn api_resource(kind: &ResourceKind) -> ApiResource {
-    let ResourceKind { group, version, resource } = kind;
-    let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-    ApiResource {
-        group: group.clone(),
-        version: version.clone(),
-        api_version,
-        kind: String::new(),
-        plural: resource.clone(),
     }
 }

@@ -21,19 +21,11 @@ const CONCURRENCY: usize = 32;
 /// Timeout of one write.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Field managers of tools by which users install the first version of a routing object. Their fields are taken over; those of another
-/// controller are not, because the two would overwrite each other for ever.
-const TAKEN_OVER: [&str; 9] = [
-    "kubectl",
-    "helm",
-    "argocd",
-    "kustomize-controller",
-    "helm-controller",
-    "before-first-apply",
-    "iter8",
-    "unknown",
-    "python-requests",
-];
+/// Field managers, by prefix, of tools that install the first version of a routing object, and of Iter8's own controller. Their fields are
+/// taken over. Some of these tools apply their source again and again; repairs are spaced out then. Fields of other controllers are left
+/// alone, because the two would overwrite each other for ever.
+const TAKEN_OVER: [&str; 8] =
+    ["kubectl", "helm", "argocd", "kustomize-controller", "helm-controller", "before-first-apply", "iter8", "unknown"];
 
 /// Failure of a write.
 #[derive(Debug)]

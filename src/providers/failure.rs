@@ -180,7 +180,7 @@ pub(super) fn beside_data(map: &Map<String, Value>, is_data: &dyn Fn(&str) -> bo
     entries(map, is_data).find_map(|(name, key, value)| of_entry(map, &name, key, value))
 }
 
-/// Returns the error of an object without the data that was asked for. Then messages count, too, unless they are good news.
+/// Returns the error of an object that lacks the requested data. In such an object, messages count as well, unless they report success.
 pub(super) fn instead_of_data(map: &Map<String, Value>, is_data: &dyn Fn(&str) -> bool) -> Option<String> {
     let message = || {
         let is_message = |(name, _, value): &(String, &str, &Value)| {

@@ -84,7 +84,7 @@ const PARTS: [&str; 14] = [
     "zones",
 ];
 
-/// What errors are of that make data partial: `shardErrors`, `subqueryFailures`.
+/// Parts of a query whose errors make data partial, such as in `shardErrors` and `subqueryFailures`.
 const OF_PARTS: [&str; 11] = [
     "backend",
     "datasource",

@@ -17,7 +17,7 @@ pub(super) type Way<'a> = &'a [Step];
 /// Maximum entries of a list that are searched.
 const MAX_ENTRIES: usize = 10_000;
 
-/// What a metric's expression reads.
+/// The expression of a metric, and the places in a response that it reads.
 pub(super) struct Question<'a> {
     /// The expression; empty if there is none.
     pub(super) text: &'a str,

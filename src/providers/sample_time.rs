@@ -1,4 +1,4 @@
-//! Times of samples: a response to another query, such as a cached one, has samples of another time than was asked for.
+//! Times of samples. A response to an earlier query, for example from a cache, has samples outside the requested time.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn seconds(text: &str) -> Option<f64> {
     text.parse().ok().or_else(parsed).filter(|seconds| PLAUSIBLE.contains(seconds))
 }
 
-/// Describes a sample of another time than was asked for.
+/// Describes a sample outside the requested time.
 pub(super) fn of_another_time(data: &Data, asked: Option<Asked>) -> Option<String> {
     let (times, from, to): (Vec<f64>, f64, f64) = match (data, asked?) {
         (Data::Vector(samples), Asked::Instant(time)) => (samples.iter().map(|(time, _)| *time).collect(), time, time),
@@ -60,7 +60,7 @@ pub(super) fn of_another_time(data: &Data, asked: Option<Asked>) -> Option<Strin
         let written = DateTime::from_timestamp_millis((time * 1e3) as i64).filter(|_| is_other)?;
         let distance = GoDuration(Duration::from_secs(distance.round() as u64));
         Some(format!(
-            "a sample is of {}, {distance} {relation} the time that was asked for: the response is that of another query, such as one from a cache",
+            "a sample is of {}, {distance} {relation} the requested time: the response belongs to another query; bypass the cache in front of the provider",
             written.to_rfc3339_opts(SecondsFormat::Secs, true)
         ))
     })
@@ -78,9 +78,11 @@ mod tests {
 
     #[test]
     fn samples_of_another_query_are_found() {
-        for (distance, expected) in
-            [(-3_600.0, "1h0m0s before the time"), (86_400.0, "24h0m0s after the time"), (-301.0, "5m1s before")]
-        {
+        for (distance, expected) in [
+            (-3_600.0, "1h0m0s before the requested time"),
+            (86_400.0, "24h0m0s after the requested time"),
+            (-301.0, "5m1s before"),
+        ] {
             let found = of_another_time(&vector(NOW + distance), Some(Asked::Instant(NOW))).unwrap();
             assert!(found.contains(expected), "{found}");
             let range = Data::Matrix(vec![vec![(NOW - 60.0, "1".into()), (NOW + distance, "1".into())]]);

@@ -10,7 +10,6 @@ mod release;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +17,9 @@ use iter8::model::codec;
 use iter8::values::without_nulls;
 use serde_json::{Value, json};
 
-use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::{files, tools};
+use crate::support::cli_case::CliOutput;
+use crate::support::files;
+use crate::support::helm::Helm;
 
 /// The group, which is the name of the release.
 const GROUP: &str = "canary";
@@ -29,28 +29,7 @@ fn chart() -> PathBuf {
     files::root().join("charts/iter8")
 }
 
-/// Helm, with its own home directory.
-struct Helm {
-    program: PathBuf,
-    cli: CliCase,
-}
-
 impl Helm {
-    /// Returns None if it is missing.
-    fn new() -> Option<Self> {
-        Some(Self { program: tools::needed("helm")?, cli: CliCase::new() })
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(self.cli.path("")).env("HOME", self.cli.path("")).args(args).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> CliOutput {
-        CliOutput::run(&mut self.command(args), &self.cli.path(""))
-    }
-
     /// Renders the chart with these values in this namespace.
     fn template(&self, namespace: &str, values: &[&str]) -> CliOutput {
         let chart = chart();

@@ -13,14 +13,13 @@ mod traffic;
 mod weights;
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use iter8::model::codec;
 use serde_json::Value;
 
 use self::rollouts::Rollout;
-use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::{files, tools};
+use crate::support::cli_case::CliOutput;
+use crate::support::{files, helm};
 
 /// Namespace of the release.
 const NAMESPACE: &str = "shop";
@@ -30,25 +29,19 @@ fn chart() -> PathBuf {
     files::root().join("charts/traffic-templates")
 }
 
-/// Helm, with its own home directory.
-struct Helm {
-    program: PathBuf,
-    cli: CliCase,
-}
+/// Helm, on the chart.
+struct Helm(helm::Helm);
 
 impl Helm {
     /// Returns None if it is missing.
     fn new() -> Option<Self> {
-        Some(Self { program: tools::needed("helm")?, cli: CliCase::new() })
+        helm::Helm::new().map(Self)
     }
 
     /// Runs a command of Helm on the chart.
     fn run(&self, verb: &[&str], flags: &[&str]) -> CliOutput {
         let chart = chart();
-        let mut command = Command::new(&self.program);
-        command.current_dir(self.cli.path("")).env("HOME", self.cli.path("")).stdin(Stdio::null());
-        command.args(verb).arg(chart).args(flags);
-        CliOutput::run(&mut command, &self.cli.path(""))
+        self.0.run(&[verb, &[chart.to_str().unwrap()], flags].concat())
     }
 
     /// Renders the chart.

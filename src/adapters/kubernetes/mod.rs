@@ -8,7 +8,7 @@ pub use client::{Connection, NoCluster};
 pub use coordination::{PodFleet, ShardIndex};
 
 pub(crate) use client::{
-    Change, ConnectOptions, INTERACTIVE, LazyCluster, MANAGER, Operation, changes, connect, is_transient,
+    Change, ConnectOptions, INTERACTIVE, LazyCluster, MANAGER, Operation, api_resource, changes, connect, is_transient,
     namespace_without_connecting, retry_after, spaced, with_retry,
 };
 pub(crate) use experiment::{

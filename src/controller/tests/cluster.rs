@@ -152,6 +152,7 @@ impl Cluster {
                 self.deliver(collection, usize::MAX).await;
             }
             tokio::time::sleep(QUIET).await;
+            self.assert_few_writes();
             let is_delivered = |collection| self.positions.get(&collection) == Some(&self.server.list(collection).1);
             let is_up_to_date = Collection::ALL.into_iter().all(is_delivered);
             if is_up_to_date && (causes, requests) == (self.causes, self.server.requests()) {
@@ -232,7 +233,7 @@ impl Cluster {
     }
 
     /// Asserts that writes do not multiply.
-    pub(super) fn assert_few_writes(&self) {
+    fn assert_few_writes(&self) {
         let (writes, causes) = (self.server.writes(), self.causes);
         assert!(writes <= causes, "{writes} writes for {causes} causes");
     }

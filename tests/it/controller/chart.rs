@@ -1,25 +1,23 @@
 //! The chart of the controller, rendered by the real Helm.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use iter8::model::codec::value_from_yaml;
 use serde_json::Value;
 
 use super::controller_case::ControllerCase;
-use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::helm::Helm;
 use crate::support::{files, tools};
 
-/// Runs Helm with its own home directory; `None` if it is missing.
-fn helm(args: &[&str]) -> Option<CliOutput> {
-    let (helm, cli) = (tools::needed("helm")?, CliCase::new());
-    let mut command = Command::new(helm);
-    command.current_dir(files::root()).env("HOME", cli.path("")).args(args).stdin(Stdio::null());
-    Some(CliOutput::run(&mut command, &cli.path("")))
+/// The chart's directory.
+fn chart() -> String {
+    files::root().join("charts/controller").to_str().unwrap().to_owned()
 }
 
+/// Renders the chart; `None` if Helm is missing.
 fn rendered(values: &[&str]) -> Option<String> {
-    let output = helm(&[&["template", "routes", "charts/controller", "-n", "shop"], values].concat())?;
+    let output = Helm::new()?.run(&[&["template", "routes", &chart(), "-n", "shop"], values].concat());
     output.exits(0);
     Some(output.stdout)
 }
@@ -56,7 +54,7 @@ fn dashboard_and_alerts_use_metrics_that_exist() {
     let Some(case) = ControllerCase::new() else { return };
     let controller = case.ready_controller();
     case.apply(&super::controller_case::routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     controller.log.wait_for("applied");
     let (_, text) = controller.http("/metrics");
     let exported = metric_names(&text);
@@ -122,7 +120,8 @@ fn mistakes_in_values_are_named() {
     ];
     let mut text = String::new();
     for values in mistakes {
-        let Some(output) = helm(&["template", "routes", "charts/controller", "--set", values]) else { return };
+        let Some(helm) = Helm::new() else { return };
+        let output = helm.run(&["template", "routes", &chart(), "--set", values]);
         assert_eq!(output.code, Some(1), "{values}: {output:#?}");
         text.push_str(&format!("{values}\n{}\n", output.stderr));
     }

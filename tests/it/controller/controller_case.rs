@@ -91,6 +91,28 @@ impl ControllerCase {
         self.case.cluster.set_status("inferenceservices", &self.case.namespace, name, &status);
     }
 
+    /// Applies InferenceServices that are ready.
+    #[track_caller]
+    pub fn ready_models(&self, names: &[&str]) {
+        for name in names {
+            self.model(name);
+            self.set_ready(name, "True");
+        }
+    }
+
+    /// Applies the application `shop`, whose only ready version is the first one.
+    #[track_caller]
+    pub fn shop(&self) {
+        self.ready_models(&["shop-0"]);
+        self.apply(&routemap("shop"));
+    }
+
+    /// Waits until the first version of `shop` has all traffic.
+    #[track_caller]
+    pub fn wait_for_shop(&self) -> Value {
+        self.wait_for_weights("shop", &[("shop-0", 1)])
+    }
+
     /// An object of the namespace; null if it is not there.
     pub fn get(&self, resource: &str, name: &str) -> Value {
         self.case.get(resource, name)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::controller_case::{CONFIG, ControllerCase, routemap};
+use super::controller_case::{CONFIG, ControllerCase};
 
 #[test]
 fn a_standby_takes_over_within_15_seconds_after_a_crash() {
@@ -14,10 +14,8 @@ fn a_standby_takes_over_within_15_seconds_after_a_crash() {
     let second = case.controller("iter8-b", CONFIG, &[]);
     second.wait_until_ready();
     assert_eq!(second.metric("iter8_controller_leader"), Some(0.0));
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     case.model("shop-1");
     first.kill();
     let crashed = Instant::now();
@@ -66,10 +64,8 @@ fn the_first_pod_of_a_stateful_set_leads_without_rights_on_leases() {
     first.log.wait_for("leads without an election, because it is the first pod");
     second.log.wait_for("stays a standby");
     first.wait_until_leader();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     assert_eq!(case.get("inferenceservices", "shop-0")["metadata"]["finalizers"], json!(["iter8.tools/finalizer"]));
     assert_eq!(second.metric("iter8_controller_leader"), Some(0.0));
 }

@@ -27,7 +27,7 @@ fn a_finalizer_is_set_while_a_routemap_names_the_resource() {
     case.case.cluster.kubectl_ok(&["patch", "isvc", "shop-0", "-n", &namespace, "--type=merge", "-p", &foreign]);
     case.apply(&routemap("shop"));
     wait_for_finalizers(&case, "shop-0", &json!(["example.com/keep", "iter8.tools/finalizer"]));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     assert_eq!(finalizers(&case, "other-0"), Value::Null);
 
     // Without its label the resource is not watched any more.
@@ -44,26 +44,20 @@ fn a_finalizer_is_set_while_a_routemap_names_the_resource() {
 fn a_resource_goes_when_the_last_routemap_has_moved_its_traffic() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    for name in ["shop-0", "shop-1"] {
-        case.model(name);
-        case.set_ready(name, "True");
-    }
+    case.ready_models(&["shop-0", "shop-1"]);
     case.apply(&routemap("shop"));
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 1)]);
     wait_for_finalizers(&case, "shop-1", &json!(["iter8.tools/finalizer"]));
     case.delete("isvc/shop-1");
     case.case.cluster.wait_until_gone("inferenceservices", &case.case.namespace, "shop-1");
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
 }
 
 #[test]
 fn a_deletion_while_no_controller_runs_is_handled_at_the_start() {
     let Some(case) = ControllerCase::new() else { return };
     let controller = case.ready_controller();
-    for name in ["shop-0", "shop-1", "gone-0"] {
-        case.model(name);
-        case.set_ready(name, "True");
-    }
+    case.ready_models(&["shop-0", "shop-1", "gone-0"]);
     case.apply(&routemap("shop"));
     case.apply(&routemap("gone"));
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 1)]);
@@ -75,7 +69,7 @@ fn a_deletion_while_no_controller_runs_is_handled_at_the_start() {
     case.delete("cm/gone-routemap");
     let _controller = case.ready_controller();
     case.case.cluster.wait_until_gone("inferenceservices", &case.case.namespace, "shop-1");
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     wait_for_finalizers(&case, "gone-0", &Value::Null);
 }
 

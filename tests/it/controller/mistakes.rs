@@ -71,7 +71,7 @@ fn invalid_routemaps_are_reported_and_do_not_stop_others() {
         case.apply(yaml);
     }
     case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     let mut notes = String::new();
     for (name, _, text) in &bad {
         let (status, body) = controller.http("/healthz");
@@ -93,13 +93,11 @@ fn invalid_routemaps_are_reported_and_do_not_stop_others() {
 }
 
 #[test]
-fn two_routemaps_that_want_one_object_are_refused_and_told() {
+fn two_routemaps_that_want_one_object_are_both_refused_and_say_so() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    let before = case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    let before = case.wait_for_shop();
     let rival = template("shop").replace("shop-0.example", "rival.example");
     case.apply(&routemap_with("rival", &["shop-0", "shop-1"], &rival));
     case.wait_for_event("rival", "Contested", "shop-routemap");

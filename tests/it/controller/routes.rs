@@ -15,10 +15,8 @@ fn version(case: &ControllerCase, name: &str) -> Value {
 fn a_candidate_gets_traffic_while_it_is_ready() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     case.wait_for_event("shop-routemap", "RoutesApplied", "version 1 is not available (isvc");
     case.wait_for_event("shop", "RoutesApplied", "weights 1, 0");
 
@@ -29,22 +27,20 @@ fn a_candidate_gets_traffic_while_it_is_ready() {
     case.case.cluster.kubectl_ok(&["annotate", "isvc", "shop-1", "iter8.tools/weight=3", "-n", &case.case.namespace]);
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 3)]);
     case.set_ready("shop-1", "Unknown");
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     case.set_ready("shop-1", "true");
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 3)]);
     case.delete("isvc/shop-1");
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     case.case.cluster.wait_until_gone("isvc", &case.case.namespace, "shop-1");
 }
 
 #[test]
 fn nothing_is_written_while_nothing_changes() {
     let Some(case) = ControllerCase::new() else { return };
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
+    case.shop();
     let controller = case.ready_controller();
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     controller.log.wait_for("applied virtualservices");
     let before = version(&case, "shop");
     controller.stop();
@@ -64,10 +60,8 @@ fn nothing_is_written_while_nothing_changes() {
 fn edits_of_our_fields_are_undone_and_those_of_others_are_kept() {
     let Some(case) = ControllerCase::new() else { return };
     let controller = case.ready_controller();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     let namespace = &case.case.namespace;
 
     let foreign = json!({"metadata": {"labels": {"team": "search"}}, "spec": {"exportTo": ["."]}}).to_string();
@@ -83,14 +77,14 @@ fn edits_of_our_fields_are_undone_and_those_of_others_are_kept() {
         "-p",
         &edit.to_string(),
     ]);
-    let repaired = case.wait_for_weights("shop", &[("shop-0", 1)]);
+    let repaired = case.wait_for_shop();
     assert_eq!(repaired["metadata"]["labels"]["team"], "search");
     assert_eq!(repaired["spec"]["exportTo"], json!(["."]));
     case.wait_for_event("shop", "DriftRepaired", "spec.http[0].route[0].destination.host was changed by someone else");
 
     case.delete("virtualservice/shop");
     case.wait_for_event("shop", "DriftRepaired", "was deleted by someone else; created it again");
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     assert!(controller.metric("iter8_controller_drift_repairs_total") >= Some(2.0));
 }
 
@@ -98,10 +92,7 @@ fn edits_of_our_fields_are_undone_and_those_of_others_are_kept() {
 fn one_resource_may_belong_to_many_routemaps() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    case.model("shop-0");
-    case.model("shop-1");
-    case.set_ready("shop-0", "True");
-    case.set_ready("shop-1", "True");
+    case.ready_models(&["shop-0", "shop-1"]);
     for name in ["first", "second"] {
         let routes = template(name).replace(&format!("{name}-0."), "shop-0.").replace(&format!("{name}-1."), "shop-1.");
         case.apply(&routemap_with(&format!("{name}-routemap"), &["shop-0", "shop-1"], &routes));
@@ -126,7 +117,7 @@ fn resources_of_a_type_that_appears_later_are_watched() {
     case.apply(&model("shop-0"));
     case.set_ready("shop-0", "True");
     case.apply(&routemap("shop").replace("gvrShort: isvc, name: shop-1", "gvrShort: late, name: shop-1"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.wait_for_shop();
     case.case.cluster.kubectl_with_input(&["create", "-f", "-"], &format!(
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: {name}}}\nspec:\n  group: {group}\n  \
          scope: Namespaced\n  names: {{plural: things, singular: thing, kind: Thing}}\n  versions:\n  - name: v1\n    served: true\n    \
@@ -154,7 +145,7 @@ fn routes_that_were_lost_without_their_routemap_come_back_with_it() {
     case.set_ready("shop-0", "True");
     for _ in 0..2 {
         case.apply(&routemap("shop"));
-        case.wait_for_weights("shop", &[("shop-0", 1)]);
+        case.wait_for_shop();
         case.delete("cm/shop-routemap");
         case.case.cluster.wait_until_gone("configmaps", &case.case.namespace, "shop-routemap");
         case.delete("virtualservice/shop");
@@ -166,15 +157,13 @@ fn routes_that_were_lost_without_their_routemap_come_back_with_it() {
 fn a_weight_annotation_without_effect_is_reported() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     let namespace = &case.case.namespace;
     for weight in ["-1", "1e9", "abc"] {
         let annotation = format!("iter8.tools/weight={weight}");
         case.case.cluster.kubectl_ok(&["annotate", "isvc", "shop-0", &annotation, "--overwrite", "-n", namespace]);
         case.wait_for_event("shop-routemap", "InvalidWeight", &format!("`{weight}` is not a valid weight"));
-        case.wait_for_weights("shop", &[("shop-0", 1)]);
+        case.wait_for_shop();
     }
 }

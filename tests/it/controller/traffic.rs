@@ -1,12 +1,10 @@
 //! Requests of clients, while the controller changes the routes of the chart's strategies: a real Envoy, configured by a real istiod.
 
-use std::process::{Command, Stdio};
-
 use super::controller_case::{Controller, ControllerCase};
-use crate::support::cli_case::CliOutput;
+use crate::support::files;
+use crate::support::helm::Helm;
 use crate::support::mesh::binomial::interval;
 use crate::support::mesh::{Counts, Mesh};
-use crate::support::{files, tools};
 
 const STABLE: &str = "wisdom-0";
 const CANDIDATE: &str = "wisdom-1";
@@ -36,11 +34,10 @@ impl Rollout {
     fn chart(&self, values: &str) -> Option<()> {
         let namespace = &self.case.case.namespace;
         let values = format!("modelName: wisdom\nmodelmeshServingNamespace: {namespace}\n{values}");
-        let path = self.case.case.cli.write("values.yaml", &values);
-        let mut command = Command::new(tools::needed("helm")?);
-        command.current_dir(files::root()).env("HOME", self.case.case.cli.path("")).stdin(Stdio::null());
-        command.args(["template", "traffic", "charts/traffic-templates", "-n", namespace, "-f"]).arg(path);
-        let output = CliOutput::run(&mut command, &self.case.case.cli.path(""));
+        let helm = Helm::new()?;
+        helm.cli.write("values.yaml", &values);
+        let chart = files::root().join("charts/traffic-templates");
+        let output = helm.run(&["template", "traffic", chart.to_str().unwrap(), "-n", namespace, "-f", "values.yaml"]);
         output.exits(0);
         self.case.apply(&output.stdout);
         Some(())

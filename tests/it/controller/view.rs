@@ -54,10 +54,7 @@ fn waiting_ends_with_an_error_if_routes_are_not_in_place() {
 fn a_plan_shows_the_difference_before_it_is_applied() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    for name in ["shop-0", "shop-1"] {
-        case.model(name);
-        case.set_ready(name, "True");
-    }
+    case.ready_models(&["shop-0", "shop-1"]);
     case.apply(&routemap("shop"));
     case.wait_for_weights("shop", &[("shop-0", 1), ("shop-1", 1)]);
     let planned = routemap_with(
@@ -80,13 +77,38 @@ fn a_plan_shows_the_difference_before_it_is_applied() {
 }
 
 #[test]
+fn a_plan_of_a_new_routemap_knows_the_object_that_exists() {
+    let Some(case) = ControllerCase::new() else { return };
+    case.ready_models(&["shop-0", "shop-1"]);
+    // Another routemap of this type exists, so the objects of the type are listed before the plan.
+    case.apply(&routemap("other"));
+    let (existing, _) = template("shop")
+        .replace("{{ index .Weights 0 }}", "7")
+        .split_once("    {{-")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    case.apply(&existing.replace("weight: 7", "weight: 7\n    mirror: {host: shop-1.example}"));
+    let path = case.case.cli.write("planned.yaml", &routemap("shop"));
+    snapshot(
+        &case,
+        "a_plan_over_an_existing_object",
+        routes(&case, &["--plan", "-f", path.to_str().unwrap()]).exits(0),
+    );
+    // The same weights, and a mirror that is not planned: not in place.
+    let mirrored =
+        "weight: 1\n    - destination: {host: shop-1.example}\n      weight: 1\n    mirror: {host: shop-1.example}";
+    case.apply(&existing.replace("weight: 7", mirrored));
+    let output = routes(&case, &["--plan", "-f", path.to_str().unwrap(), "--wait", "--timeout", "1s"]);
+    output.exits(1);
+    assert!(output.stdout.contains("differs in spec.http[0].mirror"), "{output:#?}");
+}
+
+#[test]
 fn a_watch_prints_each_change() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
-    case.model("shop-0");
-    case.set_ready("shop-0", "True");
-    case.apply(&routemap("shop"));
-    case.wait_for_weights("shop", &[("shop-0", 1)]);
+    case.shop();
+    case.wait_for_shop();
     let mut command = case.case.command(["k", "routes", "--watch", "-n", &case.case.namespace]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -366,7 +366,7 @@ fn failed_queries_are_retried() {
         assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(attempts), Some(status)), "{name}");
         assert_eq!(seen["noData"].is_null(), status == 200, "{name}: {seen}");
     }
-    // The second that was asked for is waited for; the hour is not.
+    // The requested second is waited for; the hour is not.
     assert!(started.elapsed() > Duration::from_secs(1) && started.elapsed() < Duration::from_secs(20));
     outcome.expect_no_value(0, "p/patient", "the provider responded with 429: slow down");
     trial.expect_slos(1);

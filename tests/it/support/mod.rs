@@ -9,6 +9,7 @@ pub mod env;
 pub mod files;
 pub mod fleet;
 pub mod frame_server;
+pub mod helm;
 #[cfg(target_os = "linux")]
 pub mod kubernetes;
 pub mod markdown;

@@ -49,10 +49,10 @@ impl Cluster for LazyCluster {
     }
 }
 
-fn api_resource(kind: &ResourceKind) -> ApiResource {
+/// Describes a resource type for kube's client, without the `kind`: URLs do not contain it.
+pub(crate) fn api_resource(kind: &ResourceKind) -> ApiResource {
     let ResourceKind { group, version, resource } = kind;
     let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-    // Reading needs no `kind`.
     ApiResource {
         group: group.clone(),
         version: version.clone(),

@@ -163,21 +163,26 @@ where
             }
         };
         let is_missing = matches!(source, kube::Error::Api(status) if status.code == 404);
+        let failure = Operation { verb, ..self.operation.clone() }.failed(source);
         let change = if is_missing {
-            self.missing()
+            self.missing(failure)
         } else {
             self.missing_since = None;
-            Some(Change::Failed(Operation { verb, ..self.operation.clone() }.failed(source)))
+            Some(Change::Failed(failure))
         };
         self.pause(retry_after(source).unwrap_or_default()).await;
         change
     }
 
     /// Handles a type that does not exist.
-    fn missing(&mut self) -> Option<Change<T>> {
-        let since = *self.missing_since.get_or_insert_with(Instant::now);
-        if self.is_known_missing || (self.has_objects && since.elapsed() < MISSING) {
+    fn missing(&mut self, failure: ClusterError) -> Option<Change<T>> {
+        if self.is_known_missing {
             return None;
+        }
+        let is_first = self.missing_since.is_none();
+        let since = *self.missing_since.get_or_insert_with(Instant::now);
+        if self.has_objects && since.elapsed() < MISSING {
+            return is_first.then_some(Change::Failed(failure));
         }
         (self.is_known_missing, self.has_objects) = (true, false);
         Some(Change::Listed(Vec::new()))

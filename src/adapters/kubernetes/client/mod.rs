@@ -14,6 +14,7 @@ mod transport;
 mod watch;
 mod watch_spacing;
 
+pub(crate) use cluster::api_resource;
 pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
 

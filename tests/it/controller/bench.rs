@@ -1,11 +1,12 @@
 //! The benchmark of the controller: `benches/controller/run` starts it. Prints a table; it asserts only that the routes are right.
+//! All figures except memory come from the API server, so that another controller can be measured beside this one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use parking_lot::Mutex;
@@ -26,10 +27,18 @@ const CHANGES: usize = 100;
 /// Changes at once.
 const BURST: usize = 200;
 
+/// Longest wait for routes.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Resources whose API calls are counted.
+const RESOURCES: [&str; 4] = ["configmaps", "events", "inferenceservices", "virtualservices"];
+
 /// A cluster with routemaps `m0`, `m1`, … and two InferenceServices each.
 struct Bench {
     case: ControllerCase,
     client: kube::Client,
+    /// Program of the other controller; `None` for ours.
+    original: Option<String>,
     count: usize,
     seen: Arc<Seen>,
 }
@@ -42,13 +51,13 @@ struct Seen {
 }
 
 impl Bench {
-    fn new(count: usize) -> Option<Self> {
+    fn new(count: usize, original: Option<String>) -> Option<Self> {
         let cluster: &'static ControlPlane = Box::leak(Box::new(ControlPlane::own()?));
         if !cluster.crds() {
             return None;
         }
         let case = ControllerCase { case: ClusterCase::of(cluster) };
-        let bench = Self { client: cluster.client(), case, count, seen: Arc::default() };
+        let bench = Self { client: cluster.client(), case, original, count, seen: Arc::default() };
         block_on(bench.create());
         bench.watch();
         Some(bench)
@@ -60,9 +69,7 @@ impl Bench {
     }
 
     async fn create(&self) {
-        let namespace = &self.case.case.namespace;
-        let _: Namespace = Api::all(self.client.clone()).get(namespace).await.unwrap();
-        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.case.case.namespace);
         let models = self.models();
         let parse = |yaml: &str| iter8::model::codec::value_from_yaml(yaml).unwrap();
         let create = |number: usize| {
@@ -108,7 +115,7 @@ impl Bench {
 
     /// Waits until these VirtualServices have so many destinations. Returns the times of their last changes.
     async fn wait_for(&self, names: &[String], destinations: usize) -> Vec<Instant> {
-        let deadline = Instant::now() + Duration::from_secs(900);
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let changed = self.seen.changed.notified();
             let times: Vec<Instant> = {
@@ -124,44 +131,121 @@ impl Bench {
         }
     }
 
+    /// Names of so many routemaps, evenly spread over all.
     fn names(&self, count: usize) -> Vec<String> {
-        (0..count.min(self.count)).map(|number| format!("m{number}")).collect()
+        let count = count.min(self.count);
+        (0..count).map(|index| format!("m{}", index * self.count / count)).collect()
     }
 
     fn start(&self) -> Controller {
-        self.case.controller("iter8-0", CONFIG, &["--version-metrics=false", "--leader-elect=false", "-l", "warning"])
+        match &self.original {
+            Some(program) => self.case.original(program, "iter8-0", CONFIG),
+            None => self.case.controller("iter8-0", CONFIG, &["--version-metrics=false", "--leader-elect=false"]),
+        }
+    }
+
+    /// Calls of [`RESOURCES`] that the API server answered, without watches and without the changes of status of the benchmark.
+    fn calls(&self) -> f64 {
+        let text = self.case.case.cluster.kubectl_ok(&["get", "--raw", "/metrics"]);
+        let is_counted = |line: &&str| {
+            line.starts_with("apiserver_request_total{")
+                && !line.contains(r#"verb="WATCH""#)
+                && !line.contains(r#"subresource="status""#)
+                && RESOURCES.iter().any(|resource| line.contains(&format!(r#"resource="{resource}""#)))
+        };
+        text.lines().filter(is_counted).map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Waits until the controller has made no call for three seconds: its Events outlast its routes. Returns the number of calls so far.
+    fn wait_until_at_rest(&self) -> f64 {
+        let started = Instant::now();
+        let mut calls = self.calls();
+        let mut since = Instant::now();
+        while since.elapsed() < Duration::from_secs(3) {
+            assert!(started.elapsed() < TIMEOUT, "the controller does not come to rest");
+            std::thread::sleep(Duration::from_millis(250));
+            let now = self.calls();
+            if now != calls {
+                (calls, since) = (now, Instant::now());
+            }
+        }
+        calls
+    }
+
+    /// Makes the second versions of these routemaps ready or not, at once.
+    async fn set_all_ready(&self, names: &[String], is_ready: bool) {
+        let models = self.models();
+        let change = |name: &String| {
+            let (models, model) = (models.clone(), format!("{name}-1"));
+            async move { set_ready(&models, &model, is_ready).await }
+        };
+        stream::iter(names).for_each_concurrent(64, change).await;
     }
 
     /// Times one change after the other.
     async fn single(&self) -> Vec<Duration> {
         let models = self.models();
         let mut times = Vec::new();
-        for change in 0..CHANGES {
-            let name = format!("m{}", change % self.count);
-            let is_ready = (change / self.count) % 2 == 1;
-            set_ready(&models, &format!("{name}-1"), is_ready).await;
+        for name in self.names(CHANGES) {
+            set_ready(&models, &format!("{name}-1"), false).await;
             let started = Instant::now();
-            let applied = self.wait_for(std::slice::from_ref(&name), if is_ready { 2 } else { 1 }).await;
+            let applied = self.wait_for(&[name], 1).await;
             times.push(applied[0].saturating_duration_since(started));
-            // Consecutive changes of a routemap would wait for its minimum interval.
-            set_ready(&models, &format!("{name}-1"), true).await;
-            self.wait_for(&[name], 2).await;
         }
         times
     }
 
     /// Times many changes at once.
     async fn burst(&self) -> Vec<Duration> {
-        let models = self.models();
         let names = self.names(BURST);
         let started = Instant::now();
-        let change = |name: &String| {
-            let (models, model) = (models.clone(), format!("{name}-1"));
-            async move { set_ready(&models, &model, false).await }
-        };
-        stream::iter(&names).for_each_concurrent(64, change).await;
+        self.set_all_ready(&names, false).await;
         let applied = self.wait_for(&names, 1).await;
         applied.into_iter().map(|at| at.saturating_duration_since(started)).collect()
+    }
+
+    /// Makes all versions ready again.
+    fn restore(&self) {
+        let names = self.names(self.count);
+        block_on(self.set_all_ready(&names, true));
+        block_on(self.wait_for(&names, 2));
+    }
+
+    /// The figures of one controller, each with its name.
+    fn figures(&self) -> Vec<(&'static str, String)> {
+        let started = Instant::now();
+        let controller = self.start();
+        block_on(self.wait_for(&self.names(self.count), 2));
+        let first_start = started.elapsed();
+        self.wait_until_at_rest();
+        let first_memory = memory(&controller);
+        controller.kill();
+
+        let changed = self.names(BURST);
+        block_on(self.set_all_ready(&changed, false));
+        let started = Instant::now();
+        let controller = self.start();
+        block_on(self.wait_for(&changed, 1));
+        let restart = started.elapsed();
+        self.restore();
+
+        let before = self.wait_until_at_rest();
+        let mut single = block_on(self.single());
+        let calls = (self.wait_until_at_rest() - before) / single.len() as f64;
+        self.restore();
+        self.wait_until_at_rest();
+        let mut burst = block_on(self.burst());
+        vec![
+            ("first start to consistent", seconds(first_start)),
+            ("restart to consistent, 200 changes", seconds(restart)),
+            ("one change at rest, p50", quantile(&mut single, 0.5)),
+            ("one change at rest, p99", quantile(&mut single, 0.99)),
+            ("API calls per change", format!("{calls:.2}")),
+            ("200 changes at once, p50", quantile(&mut burst, 0.5)),
+            ("200 changes at once, max", quantile(&mut burst, 1.0)),
+            ("memory after the first start", first_memory),
+            ("memory at the end", memory(&controller)),
+        ]
     }
 }
 
@@ -185,16 +269,8 @@ fn memory(controller: &Controller) -> String {
     format!("{:.0} MiB", kib / 1024.0)
 }
 
-/// Waits until all routemaps were reconciled.
-fn wait_until_consistent(controller: &Controller, count: usize, started: Instant) -> Duration {
-    let done = |result: &str| {
-        controller.metric(&format!("iter8_controller_reconciles_total{{result=\"{result}\"}}")).unwrap_or_default()
-    };
-    while done("applied") + done("unchanged") < count as f64 {
-        assert!(started.elapsed() < Duration::from_secs(900), "{}", controller.log.text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    started.elapsed()
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 #[test]
@@ -202,45 +278,25 @@ fn wait_until_consistent(controller: &Controller, count: usize, started: Instant
 #[ignore = "a benchmark: benches/controller/run"]
 fn changes_reach_the_routes() {
     let sizes = std::env::var("ITER8_BENCH_ROUTEMAPS").unwrap_or_else(|_| "200".to_owned());
-    let mut rows: BTreeMap<usize, Vec<(String, String)>> = BTreeMap::new();
+    let original = std::env::var("ITER8_ORIGINAL").ok();
+    let controllers = [Some(None), original.map(Some)].into_iter().flatten();
+    let mut tables = Vec::new();
     for count in sizes.split(',').map(|size| size.trim().parse::<usize>().unwrap()) {
-        let Some(bench) = Bench::new(count) else { return };
-        let mut row = Vec::new();
-        let mut add = |what: &str, value: String| row.push((what.to_owned(), value));
-        let started = Instant::now();
-        let controller = bench.start();
-        block_on(bench.wait_for(&bench.names(count), 2));
-        add("first start to consistent", format!("{:.1} s", started.elapsed().as_secs_f64()));
-        wait_until_consistent(&controller, count, started);
-        add("memory after the first start", memory(&controller));
-        let applies = || controller.metric("iter8_controller_apply_duration_seconds_count").unwrap_or_default();
-        let before = applies();
-        let mut times = block_on(bench.single());
-        add("one change, p50", quantile(&mut times, 0.5));
-        add("one change, p99", quantile(&mut times, 0.99));
-        add("applies per change", format!("{:.2}", (applies() - before) / (2.0 * CHANGES as f64)));
-        let mut times = block_on(bench.burst());
-        add("200 changes at once, p50", quantile(&mut times, 0.5));
-        add("200 changes at once, max", quantile(&mut times, 1.0));
-        add("memory", memory(&controller));
-        drop(controller);
-        let started = Instant::now();
-        let controller = bench.start();
-        let restart = wait_until_consistent(&controller, count, started);
-        add("restart to consistent", format!("{:.1} s", restart.as_secs_f64()));
-        add(
-            "applies after the restart",
-            format!("{}", controller.metric("iter8_controller_apply_duration_seconds_count").unwrap_or_default()),
-        );
-        add("memory after the restart", memory(&controller));
-        drop(controller);
-        bench.case.case.cluster.stop();
-        rows.insert(count, row);
+        let mut columns = Vec::new();
+        for program in controllers.clone() {
+            let Some(bench) = Bench::new(count, program) else { return };
+            columns.push(bench.figures());
+            bench.case.case.cluster.stop();
+        }
+        tables.push((count, columns));
     }
-    for (count, row) in &rows {
-        println!("\n| {count} routemaps | |\n|---|---|");
-        for (what, value) in row {
-            println!("| {what} | {value} |");
+    for (count, columns) in &tables {
+        let is_paired = columns.len() > 1;
+        println!("\n| {count} routemaps | iter8 |{}", if is_paired { " the original |" } else { "" });
+        println!("|---|---|{}", if is_paired { "---|" } else { "" });
+        for (row, (what, _)) in columns[0].iter().enumerate() {
+            let values: Vec<&str> = columns.iter().map(|column| column[row].1.as_str()).collect();
+            println!("| {what} | {} |", values.join(" | "));
         }
     }
 }

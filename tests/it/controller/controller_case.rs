@@ -50,11 +50,16 @@ impl ControllerCase {
         command.args(["controllers", "--listen", "127.0.0.1:0", "-n", &self.case.namespace]);
         command.arg("--config").arg(config).args(flags);
         command.env("POD_NAME", pod).env("POD_NAMESPACE", &self.case.namespace);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Log::default();
-        let (reader, stderr) = (log.clone(), child.stderr.take().unwrap());
-        std::thread::spawn(move || reader.follow(stderr));
-        Controller { child: Some(child), log }
+        Controller::spawn(command)
+    }
+
+    /// Starts another program that takes Iter8's command and variables.
+    pub fn original(&self, program: &str, pod: &str, config: &str) -> Controller {
+        let mut command = Command::new(program);
+        command.arg("controllers").env("KUBECONFIG", &self.case.kubeconfig);
+        command.env("CONFIG_FILE", self.case.cli.write(&format!("{pod}.yaml"), config));
+        command.env("POD_NAME", pod).env("POD_NAMESPACE", &self.case.namespace);
+        Controller::spawn(command)
     }
 
     /// The program that runs as the controller: this build, or the one that a benchmark names.
@@ -221,6 +226,14 @@ pub struct Controller {
 }
 
 impl Controller {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Log::default();
+        let (reader, stderr) = (log.clone(), child.stderr.take().unwrap());
+        std::thread::spawn(move || reader.follow(stderr));
+        Self { child: Some(child), log }
+    }
+
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()

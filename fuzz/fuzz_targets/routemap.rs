@@ -1,4 +1,5 @@
-//! Decides about arbitrary routemaps: every decision ends within its bounds, is the same every time, and never has a route without traffic.
+//! Decides about arbitrary routemaps: every decision ends within its bounds, is the same every time, and never renders a split
+//! whose weights are all 0.
 #![no_main]
 
 use std::collections::BTreeMap;

@@ -94,7 +94,7 @@ pub(crate) async fn cleanup(connection: &Connection, settings: &Settings) -> Res
 pub(crate) struct RoutesOptions {
     pub(crate) config: Option<PathBuf>,
     pub(crate) all_namespaces: bool,
-    /// Files with routemaps that are viewed as if they were applied; `-` for standard input.
+    /// File with routemaps that are shown as if they were applied; `-` for standard input.
     pub(crate) plan: Option<PathBuf>,
     /// Names of routemaps; none for all, or for those of the plan.
     pub(crate) names: Vec<String>,
@@ -102,9 +102,11 @@ pub(crate) struct RoutesOptions {
 
 /// View of routemaps that follows the cluster.
 pub(crate) struct Routes {
+    /// Namespaces in view: `namespace shop`, or `any namespace`.
+    pub(crate) place: String,
     survey: Survey,
     names: Vec<String>,
-    /// Routemaps that exist only in the plan, by namespace and name.
+    /// Routemaps of the plan, as `NAMESPACE/NAME`; empty without a plan.
     planned: Vec<String>,
 }
 
@@ -116,13 +118,17 @@ impl Routes {
             Some(path) => routemaps_in(path, &connection.namespace)?,
             None => Vec::new(),
         };
+        let place = match options.all_namespaces {
+            true => "any namespace".to_owned(),
+            false => format!("namespace {}", connection.namespace),
+        };
         let namespace = (!options.all_namespaces).then(|| connection.namespace.clone());
         let mut survey = Survey::start(connection.client, config, namespace);
         let unreadable = |reason: String| AppError::outside("cannot read the routes").caused_by(Reason(reason));
         survey.complete().await.map_err(unreadable)?;
         let planned: Vec<String> = survey.plan(&sources).iter().map(ToString::to_string).collect();
         survey.complete().await.map_err(unreadable)?;
-        let routes = Self { survey, names: options.names, planned };
+        let routes = Self { place, survey, names: options.names, planned };
         routes.check_names()?;
         Ok(routes)
     }
@@ -135,9 +141,10 @@ impl Routes {
                 let known = if known.is_empty() {
                     "there are none".to_owned()
                 } else {
-                    format!("there are: {}", known.join(", "))
+                    format!("expected one of {}", known.join(", "))
                 };
-                return Err(AppError::input(format!("no routemap is named `{name}`; {known}")));
+                return Err(AppError::input(format!("no routemap is named `{name}`; {known}"))
+                    .with_hint("select another namespace with -n, or all namespaces with -A"));
             }
         }
         Ok(())
@@ -167,19 +174,24 @@ struct Reason(String);
 
 /// Reads the routemaps among the objects in a file, as `helm template` and `kubectl apply -f` write and read it.
 fn routemaps_in(path: &Path, namespace: &str) -> Result<Vec<ConfigMap>, AppError> {
-    let place = path.display();
+    let place = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let text = text_of(path);
     let text = text.map_err(|error| AppError::input(format!("cannot read {place}")).caused_by(error))?;
     let mut sources = Vec::new();
-    for document in split_documents(&text) {
-        let value = value_from_yaml(document)
-            .map_err(|error| AppError::input(format!("{place} is not valid YAML")).caused_by(error))?;
+    for (start, document) in split_documents(&text) {
+        let value = value_from_yaml(document).map_err(|error| {
+            // Lines are counted from the start of the file.
+            let lines = text.get(..start).unwrap_or_default().matches('\n').count();
+            let error = value_from_yaml(&("\n".repeat(lines) + document)).err().unwrap_or(error);
+            AppError::input(format!("{place} is not valid YAML")).caused_by(error)
+        })?;
         let is_routemap = value["kind"] == "ConfigMap" && value["metadata"]["labels"]["iter8.tools/kind"] == "routemap";
         if !is_routemap {
             continue;
         }
+        let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut source: ConfigMap = serde_json::from_value(value)
-            .map_err(|error| AppError::input(format!("{place} has a ConfigMap that is not valid")).caused_by(error))?;
+            .map_err(|error| AppError::input(format!("{place}: ConfigMap `{name}` is not valid")).caused_by(error))?;
         source.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
         sources.push(source);
     }
@@ -206,23 +218,16 @@ fn text_of(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(|_| std::io::Error::other("not valid UTF-8"))
 }
 
-/// Splits a stream of YAML documents.
-fn split_documents(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
+/// Splits a stream of YAML documents. Gives the offset of each in `text`.
+fn split_documents(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = Some(0);
     std::iter::from_fn(move || {
-        let text = rest?;
-        let end = text
+        let start = next?;
+        let rest = text.get(start..)?;
+        let end = rest
             .match_indices("\n---")
-            .find(|(at, mark)| matches!(text.as_bytes().get(at + mark.len()), None | Some(b'\n' | b'\r' | b' ')));
-        match end {
-            Some((at, mark)) => {
-                rest = text.get(at + mark.len()..);
-                text.get(..at)
-            }
-            None => {
-                rest = None;
-                Some(text)
-            }
-        }
+            .find(|(at, mark)| matches!(rest.as_bytes().get(at + mark.len()), None | Some(b'\n' | b'\r' | b' ')));
+        next = end.map(|(at, mark)| start + at + mark.len());
+        Some((start, end.map_or(rest, |(at, _)| rest.get(..at).unwrap_or_default())))
     })
 }

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: ControllersArgs) -> Result<Exit, AppError> {
                 true => "in any namespace".to_owned(),
                 false => format!("in namespace {}", settings.namespace),
             };
-            text.push_str(&format!("no resource {place} has the finalizer\n"));
+            text.push_str(&format!("no resource {place} has the finalizer iter8.tools/finalizer\n"));
         }
         output::to_stdout(&text)?;
         return Ok(Exit::Done);

@@ -12,7 +12,7 @@ use crate::routing::routemap::ResourceRef;
 use crate::routing::target::Target;
 use crate::routing::{Decision, Observed, Routemap};
 
-/// Routemaps between two yields to other tasks, while all are decided at once.
+/// Number of routemaps that are decided before yielding to other tasks.
 const BATCH: usize = 32;
 
 /// Resources of a routemap that exist.
@@ -30,7 +30,7 @@ pub(super) fn decide_and_claim(shared: &Shared, key: &ObjectKey, routemap: &Rout
     let rivals = claims.rivals.into_iter().map(|rivals| rivals.iter().map(name_of).collect());
     let claimants: BTreeMap<&Target, BTreeSet<RoutemapName>> = targets.iter().zip(rivals).collect();
     decision.refuse_contested(&name_of(key), |target| claimants.get(target));
-    // Rivals have to refuse it, too.
+    // Rivals must refuse it as well.
     shared.push(Affected { routemaps: claims.affected, ..Affected::default() });
     decision
 }

@@ -1,7 +1,7 @@
 //! Removes the controller's finalizers from all resources, so that nothing hangs in deletion after the controller is uninstalled.
 //!
 //! A running controller would set them again, so the Lease is taken over first: its holder stops writing, and standbys do not take over
-//! as long as the cleanup renews its term.
+//! while the cleanup renews it.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::adapters::kubernetes::{INTERACTIVE, Operation, api_resource, with_ret
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Term of the Lease that cleanup takes. After the cleanup, there is time to delete the pods of the controller, and a controller that is
-/// installed again does not wait for long.
+/// Duration of the Lease that the cleanup takes: long enough to delete the controller's pods afterwards, and short enough for a controller
+/// that is installed again.
 const TERM_SECONDS: i32 = 60;
 
 /// Objects per request.
 const PAGE: u32 = 500;
 
-/// Objects that are changed between two renewals of the Lease; a small part of its term.
+/// Objects that are changed between two renewals of the Lease; they take a small part of its duration.
 const BATCH: usize = 200;
 
 /// Holder of the Lease during a cleanup.
@@ -45,7 +45,7 @@ const ATTEMPTS: u32 = 10;
 const CONCURRENCY: usize = 16;
 
 /// Removes the finalizers in the controller's scope, and returns the resources that had one. Fails at the first resource that cannot be
-/// changed; it can be repeated.
+/// changed; repeating it is safe.
 pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Vec<String>, ClusterError> {
     let has_lease = hold_lease(client, settings).await?;
     let types = Types::of(&settings.config);
@@ -61,7 +61,7 @@ pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Vec<
             Err(error) => return Err(error),
         };
         for batch in found.chunks(BATCH) {
-            // Many objects take longer than one term.
+            // Many objects take longer than the Lease's duration.
             if has_lease {
                 hold_lease(client, settings).await?;
             }
@@ -73,7 +73,8 @@ pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Vec<
     Ok(cleaned)
 }
 
-/// Takes the Lease for a term, and waits until a controller that held it has stopped writing. Returns false if there is no Lease to take.
+/// Takes or renews the Lease, and waits until a controller that held it has stopped writing. Returns false if there is no
+/// Lease, or access to it is denied.
 async fn hold_lease(client: &Client, settings: &Settings) -> Result<bool, ClusterError> {
     let api: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
     let kind = ResourceKind {
@@ -119,7 +120,10 @@ async fn hold_lease(client: &Client, settings: &Settings) -> Result<bool, Cluste
             Err(error) => return Err(error),
         }
     }
-    let message = format!("gave up after {ATTEMPTS} conflicts with the controller over Lease {LEASE}");
+    let message = format!(
+        "gave up after {ATTEMPTS} conflicts with the controller over Lease {LEASE} in namespace {}",
+        settings.namespace
+    );
     Err(ClusterError::new(ClusterErrorKind::Conflict, message)
         .with_hint("scale the controller to 0 replicas, then repeat the cleanup"))
 }
@@ -156,16 +160,23 @@ async fn with_finalizer(
 
 async fn remove(writer: &Writer, resource: &kube::api::ApiResource, key: &ObjectKey) -> Result<(), ClusterError> {
     let mut pause = Duration::from_millis(100);
+    let mut last = None;
     for _ in 0..ATTEMPTS {
         match writer.remove_finalizer(resource, key, FINALIZER).await {
             Ok(()) => return Ok(()),
             Err(WriteError::Rejected(error)) if error.kind == ClusterErrorKind::NotFound => return Ok(()),
             Err(WriteError::Rejected(error)) => return Err(error),
-            Err(WriteError::Transient(_, at_least)) => tokio::time::sleep(pause.max(at_least)).await,
-            Err(WriteError::Replaced | WriteError::Owned(_) | WriteError::NotLeader) => tokio::time::sleep(pause).await,
+            Err(error) => {
+                let at_least = if let WriteError::Transient(_, at_least) = &error { *at_least } else { Duration::ZERO };
+                if let WriteError::Transient(error, _) = error {
+                    last = Some(error);
+                }
+                tokio::time::sleep(pause.max(at_least)).await;
+            }
         }
         pause *= 2;
     }
     let message = format!("gave up removing the finalizer of {} {key} after {ATTEMPTS} attempts", resource.plural);
-    Err(ClusterError::new(ClusterErrorKind::Conflict, message))
+    let error = last.unwrap_or_else(|| ClusterError::new(ClusterErrorKind::Conflict, message));
+    Err(error.with_hint("repeat the cleanup"))
 }

@@ -182,7 +182,7 @@ fn event_name(object: &str, unique: u64) -> String {
     format!("{object}{suffix}")
 }
 
-/// Shortens a text to `limit` bytes, with an ellipsis.
+/// Truncates a string to `limit` bytes, with an ellipsis.
 fn truncated(text: &str, limit: usize) -> String {
     const ELLIPSIS: &str = "…";
     if text.len() <= limit {

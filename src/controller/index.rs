@@ -54,9 +54,9 @@ pub(super) enum Target {
 pub(super) struct Claims {
     /// Other routemaps that claim the same routing objects, by position in the claimed list.
     pub(super) rivals: Vec<Vec<ObjectKey>>,
-    /// Routemaps that have a rival more or less than before.
+    /// Routemaps that gained or lost a rival.
     pub(super) affected: BTreeSet<ObjectKey>,
-    /// Routing objects that the routemap claims since now, or no longer.
+    /// Routing objects that the routemap newly claims, or no longer claims.
     pub(super) changed: Vec<ResourceKey>,
 }
 
@@ -107,7 +107,7 @@ struct TargetType {
     live: HashMap<ObjectKey, Arc<Live>>,
     /// Objects that were claimed after the list.
     unknown: HashSet<ObjectKey>,
-    /// Lists and deletions until now.
+    /// Number of lists and deletions so far.
     removals: u64,
 }
 
@@ -172,7 +172,7 @@ impl Index {
         let known = state.resources.keys().filter(|known| known.of_type == of_type);
         let gone: Vec<ResourceKey> = known.filter(|known| !listed.contains(&known.key)).cloned().collect();
         for resource in gone {
-            // Deleted, or without its label and with our finalizer: the event that would say it was lost.
+            // Deleted, or lost its label and still has our finalizer: the event that would say which was lost.
             state.released.insert(resource.clone());
             affected.resources.insert(resource.clone());
             state.remove_resource(&resource, &mut affected);
@@ -200,7 +200,7 @@ impl Index {
         let mut state = self.0.lock();
         let mut affected = Affected::default();
         let resource = ResourceKey { of_type, key: key_of(last) };
-        // The last state before the end of a deletion has our finalizer, too, so only the API server knows if there is one left.
+        // The last event of a deleted resource may still list our finalizer, so only the API server knows if one is left.
         if has_finalizer(last) {
             state.released.insert(resource.clone());
             affected.resources.insert(resource.clone());
@@ -318,7 +318,7 @@ impl Index {
         (known.is_listed, known.is_unreadable) = (true, false);
         let is_claimed = |key: &ObjectKey| claims.contains_key(&ResourceKey { of_type, key: key.clone() });
         let before = std::mem::take(&mut known.live);
-        // The list may be older than the answer to our last write.
+        // The list may be older than the response to our last write.
         let newest = |key: &ObjectKey, live: Live| match before.get(key) {
             Some(before) if live.is_older_than(before) => Arc::clone(before),
             _ => Arc::new(live),

@@ -31,7 +31,7 @@ pub(crate) use self::leadership::{Leadership, LeadershipSender};
 use self::store::{CallError, KubeLease, LeaseStore};
 use crate::ports::cluster::ClusterError;
 
-/// Time in which 403 counts as passing: a restarted API server needs it to load RBAC.
+/// Time for which 403 counts as temporary: a restarted API server needs it to load RBAC.
 const FORBIDDEN: Duration = Duration::from_secs(20);
 
 /// Lease and timing of the election.
@@ -45,7 +45,7 @@ pub(crate) struct LeaseSettings {
     pub(crate) duration: Duration,
     /// Time after a renewal in which the leader may write. Shorter than `duration` by more than `call_timeout`.
     pub(crate) renew_deadline: Duration,
-    /// Time between two renewals, and between two looks of a standby.
+    /// Time between two renewals, and between two reads of a standby.
     pub(crate) retry: Duration,
     pub(crate) call_timeout: Duration,
 }
@@ -69,7 +69,8 @@ impl LeaseSettings {
 /// Reason to give up the election.
 #[derive(Debug, Error)]
 pub(crate) enum LeaseError {
-    /// RBAC denies access to Leases. A pod that has no replicas may then lead with [`LeadershipSender::lead_alone`].
+    /// RBAC denies access to Leases. The first pod of a StatefulSet may then lead with
+    /// [`LeadershipSender::lead_alone`].
     #[error("{error}")]
     Forbidden {
         error: ClusterError,
@@ -104,7 +105,7 @@ async fn elect(
     result
 }
 
-/// Connects the election with the API server and with those who ask for the leadership.
+/// Sends the requests of the election and publishes its result.
 struct Elector<'a, S> {
     store: S,
     election: Election,
@@ -202,7 +203,7 @@ impl<S: LeaseStore> Elector<'_, S> {
     }
 }
 
-/// Distinguishes lasting from passing 403 responses.
+/// Distinguishes permanent from temporary 403 responses.
 #[derive(Debug, Default)]
 struct Access {
     was_authorized: bool,

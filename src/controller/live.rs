@@ -52,8 +52,8 @@ impl Live {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the first field that applying `desired` would change. `accepted` is the hash of a state that an apply led to, in which the
-    /// items of lists have the API server's defaults.
+    /// Returns the first field that applying `desired` would change. `accepted` is the hash of the state after an apply, which has the
+    /// API server's defaults in the items of lists.
     pub(super) fn difference(&self, desired: &Value, accepted: Option<u64>) -> Option<String> {
         let live = self.object();
         let difference = drift::difference(desired, &live).map(|field| field.to_string());

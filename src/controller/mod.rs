@@ -1,4 +1,4 @@
-//! The release controller: watches routemaps and the resources that they name, and keeps their routes as they should be.
+//! The release controller: watches routemaps and the resources that they name, and keeps their routes up to date.
 //!
 //! ```text
 //! watches ──► index ──► queue ──► reconcile: decide (routing) ──► writer ──► API server

@@ -25,7 +25,7 @@ const OWNED_PAUSE: Duration = Duration::from_secs(60);
 /// Pause after the API server rejected an object: a webhook or a missing permission may be fixed without an event.
 const REJECTED_PAUSE: Duration = Duration::from_secs(10);
 
-/// Time for which a missing permission may be passing.
+/// Time for which a missing permission may be temporary: a restarted API server loads RBAC first.
 const DENIED: Duration = Duration::from_secs(30);
 
 /// Repairs of an object within this time of each other are spaced out, because someone else keeps writing it.
@@ -143,14 +143,14 @@ impl Application<'_> {
         self.shared.metrics.apply_finished(started.elapsed());
         match result {
             Ok(applied) => {
-                // The state of a slow response may be history: another routemap has applied the object since.
+                // A slow response may be outdated: another routemap may have applied the object since.
                 if !self.is_outdated(&applied.live) {
                     self.settle(settled, hash, &applied.live, !matches!(cause, Cause::Decision));
                 }
                 self.shared.blocked.lock().remove(&self.target);
                 let mut affected = self.shared.index.target_written(&self.target, applied.live, removals);
-                // This routemap is being reconciled with that state. Another one that claims the object by now is not, and the event of
-                // the write will be nothing new.
+                // This routemap needs no further reconciliation. One that has claimed the object meanwhile does: the index will ignore
+                // the event of this write, because it knows that version already.
                 affected.remove(&self.object.key);
                 self.shared.push(Affected { routemaps: affected, ..Affected::default() });
                 match cause {

@@ -83,7 +83,7 @@ impl<K> Default for Queue<K> {
 }
 
 impl<K: Clone + Eq + Hash> Queue<K> {
-    /// Queues objects; those that wait longer than until now become due.
+    /// Queues objects. An object that is queued for later becomes due now.
     pub(super) fn push_all<'a>(&self, keys: impl IntoIterator<Item = &'a K>)
     where
         K: 'a,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_is_due_at_once_and_queued_once() {
+    async fn a_change_is_due_immediately_and_queued_once() {
         let queue = Queue::default();
         queue.push(&key("a"));
         queue.push(&key("b"));

@@ -17,7 +17,7 @@ const ACTION: &str = "Route";
 
 /// Reports a routemap that cannot be used.
 pub(super) fn invalid(shared: &Shared, object: &RoutemapObject, errors: &InputErrors) {
-    let note = errors.to_string();
+    let note = errors.with_next_steps();
     shared.metrics.routemap_is(&object.key, false);
     shared.metrics.failed(ErrorReason::InvalidRoutemap);
     tracing::warn!("routemap {} is not valid: {note}", object.key);
@@ -79,7 +79,7 @@ pub(super) fn written(
 ) {
     let mut note = format!("{}: {}", desired.target, describe(decision));
     if !taken_from.is_empty() {
-        note.push_str(&format!("; fields of {} are managed by iter8 now", taken_from.join(", ")));
+        note.push_str(&format!("; took over fields of the field managers {}", taken_from.join(", ")));
     }
     tracing::info!("routemap {}: applied {note}", object.key);
     both(shared, object, desired, EventType::Normal, "RoutesApplied", &note);
@@ -89,8 +89,8 @@ pub(super) fn written(
 pub(super) fn drift(shared: &Shared, object: &RoutemapObject, desired: &Desired, field: Option<&str>) {
     shared.metrics.drift_repaired();
     let note = match field {
-        Some(field) => format!("{}: {field} was changed by someone else; set it back", desired.target),
-        None => format!("{} was deleted by someone else; created it again", desired.target),
+        Some(field) => format!("{}: {field} was changed by someone else and has been restored", desired.target),
+        None => format!("{} was deleted by someone else and has been created again", desired.target),
     };
     tracing::warn!("routemap {}: {note}", object.key);
     both(shared, object, desired, EventType::Warning, "DriftRepaired", &note);
@@ -105,7 +105,7 @@ pub(super) fn write_failed(shared: &Shared, object: &RoutemapObject, desired: &D
             "OwnedByOthers",
             ErrorReason::OwnedByOthers,
             format!(
-                "{} is not changed, because its routes are managed by {}; remove these field managers, or the routing template",
+                "{} is not changed, because its fields are managed by {}; remove these field managers, or the routing template",
                 desired.target,
                 managers.join(", ")
             ),
@@ -131,7 +131,7 @@ pub(super) fn describe(decision: &Decision) -> String {
         }
     }
     if decision.is_fallback {
-        text.push_str("; all traffic goes to version 0, because no version is available with a weight");
+        text.push_str("; all traffic goes to version 0, because no available version has a weight above 0");
     }
     text
 }

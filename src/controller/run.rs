@@ -162,7 +162,7 @@ async fn elect(client: Client, settings: Settings, sender: LeadershipSender, end
         lease::run(client.clone(), &lease, &sender, &end).await
     {
         let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        // Another pod may lead if access was only lost.
+        // If access was granted before and then lost, another pod may lead.
         if settings.pod.ends_with("-0") && !was_authorized {
             let pod = &settings.pod;
             tracing::warn!("{}{hint}; {pod} leads without an election, because it is the first pod", error.message);

@@ -172,7 +172,7 @@ impl Shared {
     /// Notes that a collection was read.
     pub(super) fn recovered(&self, what: &str) {
         if self.unreadable.lock().remove(what).is_some() {
-            tracing::info!("{what} can be read again");
+            tracing::info!("{what} can be read now");
         }
     }
 

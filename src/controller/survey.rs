@@ -25,8 +25,9 @@ use crate::adapters::clock::SystemClock;
 use crate::routing::availability::Availability;
 use crate::routing::decision::{self, Output, Rendered};
 use crate::routing::{Config, Decision};
+use crate::values::input::InputError;
 
-/// Longest time without a look at failures.
+/// Longest interval between two checks for failures.
 const FAILURE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// State of a routemap.
@@ -89,7 +90,7 @@ pub(crate) enum RoutePhase {
     Refused,
     /// The template renders nothing.
     Empty,
-    /// The live object cannot be read.
+    /// The live object cannot be read, or it was claimed after its type was listed.
     Unknown,
     /// The live object is not read yet.
     Pending,
@@ -212,7 +213,7 @@ fn decision(shared: &Arc<Shared>, object: &RoutemapObject) -> Option<Decision> {
 }
 
 fn state(shared: &Arc<Shared>, object: &RoutemapObject) -> RoutemapState {
-    let mistakes = object.parsed.as_ref().err().map(|errors| errors.iter().map(ToString::to_string).collect());
+    let mistakes = object.parsed.as_ref().err().map(|errors| errors.iter().map(InputError::with_next_step).collect());
     let decision = decision(shared, object);
     let versions = decision.iter().flat_map(|decision| &decision.versions).map(version).collect();
     let routes = decision.iter().flat_map(|decision| &decision.outputs).map(|output| route(shared, output)).collect();

@@ -20,7 +20,7 @@ use self::scenario::Action::{
 };
 use self::scenario::{Action, RoutemapSpec, actions};
 
-/// Lets everything happen, then waits for quiet and checks the result.
+/// Runs the actions, waits until the controller is quiet, and checks the result.
 async fn run(actions: Vec<Action>) {
     let mut cluster = Cluster::start();
     for action in actions {
@@ -71,7 +71,7 @@ fn a_lost_label_is_noticed_in_a_list() {
 }
 
 #[test]
-fn a_resource_that_lost_its_label_during_its_deletion_goes() {
+fn a_resource_that_lost_its_label_during_its_deletion_is_deleted() {
     converges(after_start([
         Lead { is_leader: false },
         DeleteResource { number: 0 },

@@ -30,7 +30,7 @@ const TAKEN_OVER: [&str; 8] =
 /// Failure of a write.
 #[derive(Debug)]
 pub(super) enum WriteError {
-    /// Another replica leads.
+    /// This process does not lead, or lost leadership during the write.
     NotLeader,
     /// These field managers own fields that we would change.
     Owned(Vec<String>),

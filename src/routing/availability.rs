@@ -2,7 +2,7 @@
 //!
 //! Judged as by `kubectl wait` and Iter8, with two differences for KServe:
 //!
-//! - `observedGeneration` of an InferenceService is the counter of one of its children (kserve/kserve#6081), so it says nothing about the
+//! - `observedGeneration` of an InferenceService is that of one of its children (kserve/kserve#6081), so it says nothing about the
 //!   InferenceService and is not used.
 //! - `Ready` turns `Unknown` when a new revision starts although the old one serves (kserve/kserve#5443). With a hold time, a version that was
 //!   seen to lose a condition to `Unknown` stays available for that time. `False` takes effect immediately.
@@ -140,7 +140,7 @@ fn is_satisfied(condition: &Condition, wanted: &Wanted) -> bool {
     condition.status.eq_ignore_ascii_case(&wanted.status)
 }
 
-/// Checks for a status of an earlier generation. The counter of a condition is more precise than the one of the whole status.
+/// Checks for a status of an earlier generation. The `observedGeneration` of a condition is more precise than that of the status.
 fn stale(object: &Observed, of_condition: Option<i64>, kind: &ResourceType) -> Option<Reason> {
     if kind.resource.group == KSERVE {
         return None;

@@ -19,7 +19,7 @@ use crate::values::input::InputErrors;
 pub struct Decision {
     /// Versions, in their order.
     pub versions: Vec<VersionState>,
-    /// True if no version is available with a weight, so that the first one gets all traffic.
+    /// True if no available version has a weight above 0, so the first version gets all traffic.
     pub is_fallback: bool,
     /// Outputs of the templates, in the order of their names.
     pub outputs: Vec<Output>,
@@ -82,7 +82,7 @@ pub enum Refusal {
     #[error("{0}")]
     Template(#[from] RenderError),
     /// The object is not valid.
-    #[error("{0}")]
+    #[error("{}", .0.with_next_steps())]
     Object(#[from] InputErrors),
     /// Another template of the routemap, or another routemap, renders the same object.
     #[error("{target} is also rendered by {}; no two templates may render the same object", .others.join(", "))]
@@ -237,7 +237,7 @@ impl Decision {
         self.outputs.iter().filter_map(Output::target)
     }
 
-    /// Refuses outputs that other routemaps claim, too. `claimants` returns all routemaps that claim an object.
+    /// Refuses outputs that other routemaps also claim. `claimants` returns all routemaps that claim an object.
     ///
     /// None of them gets the object, whichever was first: an order would depend on the history of the controller.
     pub fn refuse_contested<'c>(
@@ -256,7 +256,7 @@ impl Decision {
     }
 }
 
-/// Refuses the outputs of all these decisions that several of them claim.
+/// Refuses every output that more than one of these decisions claims.
 pub fn refuse_contested(decisions: &mut BTreeMap<RoutemapName, Decision>) {
     let mut claims: BTreeMap<Target, BTreeSet<RoutemapName>> = BTreeMap::new();
     for (name, decision) in decisions.iter() {

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn additions_are_looked_for_inside_of_lists_only() {
+    fn only_fields_inside_lists_are_additions() {
         let found = |desired: Value, live: Value| addition(&desired, &live).map(|path| path.to_string());
         let route = json!({"spec": {"http": [{"route": [{"host": "a"}]}]}});
         assert_eq!(

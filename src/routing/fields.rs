@@ -41,7 +41,7 @@ impl<'v> Fields<'v> {
         map.get(key).or_else(folded).filter(|value| !value.is_null())
     }
 
-    /// Returns false if the value was no map, which is a known mistake.
+    /// Returns false if the value was not a map; that mistake is recorded already.
     pub(super) fn is_map(&self) -> bool {
         self.map.is_some()
     }
@@ -139,7 +139,7 @@ impl Mistakes {
     pub(super) fn required<'v>(&mut self, fields: &Fields<'v>, key: &str) -> Option<&'v str> {
         let is_given = fields.get(key).is_some();
         let text = self.text(fields, key);
-        // The mistake of a wrong type or of a parent is known.
+        // A wrong type, of the field or of its parent, is recorded already.
         if fields.map.is_some() && (!is_given || text == Some("")) {
             self.add(fields.at(key), if is_given { "is empty" } else { "is missing" });
         }

@@ -105,7 +105,7 @@ pub struct Observed {
     pub name: Box<str>,
     /// Namespace.
     pub namespace: Box<str>,
-    /// Unique id; another one is another object of the same name.
+    /// Unique id. A new object of the same name has another one.
     pub uid: Box<str>,
     /// Version of the object.
     pub resource_version: Box<str>,
@@ -121,7 +121,7 @@ pub struct Observed {
     pub is_watched: bool,
     /// Weight in its annotation `iter8.tools/weight`.
     pub weight: Option<Annotated>,
-    /// Conditions that its resource type asks for, as far as it has them.
+    /// Those conditions of its resource type that it has.
     pub conditions: Box<[Condition]>,
 }
 
@@ -268,7 +268,7 @@ mod tests {
             assert_eq!((&*observed.name, observed.generation, observed.conditions.len()), ("", None, 0), "{object}");
             assert!(!observed.is_being_deleted && observed.weight.is_none(), "{object}");
         }
-        // A deletion timestamp of a wrong type is one nevertheless.
+        // A deletion timestamp of a wrong type still counts.
         assert!(observe(json!({"metadata": {"deletionTimestamp": 5}}), None, 0).is_being_deleted);
     }
 

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_templates_end() {
+    fn runaway_templates_are_stopped() {
         for (text, expected) in [
             ("{{ range 2000000000 }}{{ end }}", "steps"),
             ("{{ repeat 104857600 \"x\" }}", "units of work"),

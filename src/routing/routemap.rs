@@ -101,7 +101,10 @@ impl Routemap {
         let namespace = metadata(source.metadata.namespace.as_deref(), "namespace", &mut mistakes);
         check_labels(source, &mut mistakes);
         if source.immutable != Some(true) {
-            mistakes.add(FieldPath::from("immutable"), "must be `true`: a routemap is replaced, not edited");
+            mistakes.add(
+                FieldPath::from("immutable"),
+                "must be `true`; to change a routemap, replace it with `kubectl replace --force`",
+            );
         }
         let at = FieldPath::root().key("data").key(SPEC);
         let reader = Reader { config, namespace };
@@ -196,7 +199,7 @@ impl Reader<'_> {
             mistakes.add(fields.at("versions"), "is empty; expected at least one version");
         }
         let version = |(index, value)| {
-            // The signature is a field of Iter8's that it computes itself.
+            // Iter8 computes `signature` itself, so it is accepted and ignored.
             let keys = ["weight", "resources", "signature"];
             let fields = mistakes.fields(value, fields.at("versions").index(index), &keys);
             let weight = fields.get("weight");
@@ -217,7 +220,7 @@ impl Reader<'_> {
         let namespace = mistakes.text(&fields, "namespace").unwrap_or(self.namespace);
         if namespace != self.namespace && !self.config.is_cluster_scoped {
             let message = format!(
-                "`{}` is not the namespace of the routemap (`{}`), and the controller is not cluster-scoped",
+                "`{}` is not the namespace of the routemap (`{}`); others need `clusterScoped: true` in the controller's configuration",
                 shown(namespace),
                 self.namespace
             );

@@ -1,4 +1,4 @@
-//! Rendered objects: checked against the configuration, the namespace of their routemap and common sense before they may be applied.
+//! Checks of rendered objects, before they may be applied: type, name, namespace, size, and routes that Envoy would reject.
 
 use std::fmt;
 
@@ -113,18 +113,22 @@ fn check_metadata(
     let fields = Fields::exact(metadata, FieldPath::from("metadata"));
     let name = mistakes.required(&fields, "name").unwrap_or_default();
     if !name.is_empty() && !is_name(name) {
-        let message = format!("`{}` is not a valid name; expected lowercase letters, digits, `-` and `.`", shown(name));
+        let message = format!(
+            "`{}` is not a valid name; expected at most {MAX_NAME} lowercase letters, digits, `-` and `.`",
+            shown(name)
+        );
         mistakes.add(fields.at("name"), message);
     }
     let given = mistakes.text(&fields, "namespace").unwrap_or(namespace);
     if given != namespace && !config.allows_other_namespaces {
         let message = format!("is `{}`; expected the namespace of the routemap (`{namespace}`)", shown(given));
-        mistakes.push(
-            InputError::new(fields.at("namespace"), message)
-                .with_hint("set `otherNamespaces: true` in the configuration of the controller to allow it"),
-        );
+        mistakes.push(InputError::new(fields.at("namespace"), message).with_hint(
+            "set `otherNamespaces: true` and `clusterScoped: true` in the controller's configuration to allow it",
+        ));
     } else if !is_name(given) {
-        mistakes.add(fields.at("namespace"), format!("`{}` is not a valid namespace", shown(given)));
+        let message =
+            format!("`{}` is not a valid namespace; expected lowercase letters, digits and `-`", shown(given));
+        mistakes.add(fields.at("namespace"), message);
     }
     (name.to_owned(), given.to_owned())
 }

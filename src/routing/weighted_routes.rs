@@ -1,4 +1,4 @@
-//! Checks of the routes of VirtualServices and of the Gateway API that neither their schema nor the API server makes.
+//! Checks of routes (VirtualServices and the Gateway API) beyond those of their schemas and of the API server.
 //!
 //! Envoy rejects the whole route configuration of a gateway port if one route's weights add up to 0 or to more than 32 bits, and keeps
 //! the old one, so that no later change of any route on that port takes effect. Such an object must never be applied.
@@ -18,7 +18,7 @@ struct Rules {
     max: u32,
     /// Weight of an entry without one.
     default: u32,
-    /// True if the weight of an only entry has no effect.
+    /// True if the weight of a single entry has no effect.
     ignores_single: bool,
 }
 

@@ -47,7 +47,7 @@ impl fmt::Display for Annotated {
             Self::Weight(weight) => write!(f, "{weight}"),
             Self::Invalid(text) => write!(
                 f,
-                "annotation iter8.tools/weight: `{text}` is not a valid weight (0-{MAX_WEIGHT}); the weight of the routemap is used"
+                "annotation iter8.tools/weight: `{text}` is not a valid weight (0-{MAX_WEIGHT}) and is ignored"
             ),
         }
     }

@@ -64,6 +64,14 @@ impl InputError {
         }
     }
 
+    /// Returns the message and the next step as one line, for places that have no line for a hint.
+    pub fn with_next_step(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self} ({hint})"),
+            None => self.to_string(),
+        }
+    }
+
     /// Moves the error below `prefix`.
     #[must_use]
     pub fn under(mut self, prefix: impl Into<FieldPath>) -> Self {
@@ -100,6 +108,12 @@ impl InputErrors {
     /// Returns `value` if there are no mistakes.
     pub fn check<T>(errors: Vec<InputError>, value: T) -> Result<T, Self> {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+
+    /// Returns all mistakes and their next steps as one line.
+    pub fn with_next_steps(&self) -> String {
+        let mistakes: Vec<String> = self.iter().map(InputError::with_next_step).collect();
+        mistakes.join("; ")
     }
 
     /// Iterates over the mistakes, in the order of the input.

@@ -134,8 +134,8 @@ fn no_request_fails_while_weights_change() {
     assert!(counts.values().sum::<usize>() > 500, "{counts:?}");
 }
 
-/// The API server accepts it and Envoy rejects it, together with every later change of any VirtualService of that port. So the release
-/// controller must never apply one.
+/// The API server accepts such a VirtualService, but Envoy rejects it, together with every later change of any VirtualService of that port.
+/// So the release controller must never apply one.
 #[test]
 fn a_route_whose_weights_are_all_0_blocks_its_gateway_port() {
     let Some(mesh) = mesh() else { return };

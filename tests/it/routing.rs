@@ -3,7 +3,7 @@
 //! - `routemap.yaml`: a routemap, or a `List` of several;
 //! - `objects.yaml`: the `objects` of the cluster; their `previous` states, if any, seen at `previousAt`; single settings of `config`; the time
 //!   at which the objects were last seen (`observedAt`), and `now`;
-//! - `expected.yaml`: the decision about each routemap. `UPDATE_ROUTING=1` writes it anew, to be reviewed.
+//! - `expected.yaml`: the decision about each routemap. `UPDATE_ROUTING=1` rewrites it for review.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -100,7 +100,7 @@ impl Case {
                 }
                 Err(errors) => {
                     let name = source.metadata.name.clone().unwrap();
-                    all.insert(name, json!({"errors": errors.iter().map(message).collect::<Vec<_>>()}));
+                    all.insert(name, json!({"errors": messages(&errors)}));
                 }
             }
         }
@@ -110,18 +110,11 @@ impl Case {
     }
 }
 
-fn message(error: &InputError) -> String {
-    match &error.hint {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error.to_string(),
-    }
-}
-
 fn messages(errors: &InputErrors) -> Vec<String> {
-    errors.iter().map(message).collect()
+    errors.iter().map(InputError::with_next_step).collect()
 }
 
-/// Writes a decision without what is empty or usual.
+/// Serializes a decision without empty and default fields.
 fn shown(decision: &Decision) -> Value {
     let mut fields = Map::new();
     fields.insert("versions".to_owned(), decision.versions.iter().map(shown_version).collect());

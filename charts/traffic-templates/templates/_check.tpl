@@ -55,17 +55,17 @@
 {{- end -}}
 {{- end -}}
 {{- if and (eq $route.strategy "blue-green") (eq $total 0) -}}
-{{- fail "modelVersions: all weights are 0; at least one must be greater" -}}
+{{- fail "modelVersions: all weights are 0; expected at least one positive weight" -}}
 {{- end -}}
 {{- if and $route.mirrorsThroughGateway (gt $candidates 1) -}}
-{{- fail (printf "modelVersions: %d candidates, but trafficStrategy `mirror` supports one in targetEnv `%s`, because copies of a request have equal headers" $candidates $route.env) -}}
+{{- fail (printf "modelVersions: %d candidates; trafficStrategy `mirror` supports one in targetEnv `%s`, because a header selects the version and all copies of a request have the same headers" $candidates $route.env) -}}
 {{- end -}}
 {{- if eq $route.api "gateway-api" -}}
 {{- $limit := eq $route.strategy "blue-green" | ternary 16 15 -}}
 {{- $count := eq $route.strategy "blue-green" | ternary (len $versions) (int $candidates) -}}
 {{- if gt $count $limit -}}
 {{- $what := eq $route.strategy "blue-green" | ternary "versions" "candidates" -}}
-{{- fail (printf "modelVersions: %d %s; an HTTPRoute has room for %d" $count $what $limit) -}}
+{{- fail (printf "modelVersions: %d %s; an HTTPRoute supports at most %d" $count $what $limit) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -88,7 +88,7 @@
 {{- range $name, $test := $tests -}}
 {{- $test = kindIs "map" $test | ternary $test dict -}}
 {{- if not (or (kindIs "string" $test.exact) (kindIs "string" $test.regex)) -}}
-{{- fail (printf "%s.%s.%s: the Gateway API matches by `exact` or `regex` only" $here $field $name) -}}
+{{- fail (printf "%s.%s.%s: with trafficApi `gateway-api`, expected `exact` or `regex`" $here $field $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -37,10 +37,10 @@ pub(crate) struct RoutesArgs {
     /// Print the state again after each change
     #[arg(short, long)]
     watch: bool,
-    /// Wait until all routes are in place; exit code 1 if they are not before the timeout
+    /// Wait until all routes are in place; exit code 1 if they are not in place before the timeout
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
-    /// Longest wait
+    /// Timeout of --wait
     #[arg(long, value_name = "DURATION", default_value = "60s", requires = "wait")]
     timeout: GoDuration,
     /// Show what the routemaps in the file of -f would change
@@ -80,11 +80,11 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
             return watch(&mut routes, &args).await;
         }
         if !args.wait {
-            show(&routes.states(), &args)?;
+            show(&routes, &args)?;
             return Ok(Exit::Done);
         }
         let is_in_place = tokio::time::timeout(args.timeout.0, wait(&mut routes)).await.is_ok();
-        show(&routes.states(), &args)?;
+        show(&routes, &args)?;
         Ok(if is_in_place { Exit::Done } else { Exit::AssertionFailed })
     };
     tokio::select! {
@@ -98,9 +98,9 @@ async fn watch(routes: &mut Routes, args: &RoutesArgs) -> Result<Exit, AppError>
     loop {
         let states = routes.states();
         // Times since a change grow without a change.
-        let without_times = text(&states, args, None);
+        let without_times = text(&states, &routes.place, args, None);
         if without_times != last {
-            show(&states, args)?;
+            show(routes, args)?;
             last = without_times;
         }
         routes.changed().await;
@@ -117,23 +117,24 @@ async fn wait(routes: &mut Routes) {
     }
 }
 
-fn show(states: &[RoutemapState], args: &RoutesArgs) -> Result<(), AppError> {
+fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
+    let states = routes.states();
     let text = match args.format {
         Format::Json => {
-            let text = serde_json::to_string_pretty(states);
+            let text = serde_json::to_string_pretty(&states);
             text.map_err(|error| AppError::outside("cannot write the states").caused_by(error))? + "\n"
         }
-        Format::Text => text(states, args, Some(now())),
+        Format::Text => text(&states, &routes.place, args, Some(now())),
     };
     output::to_stdout(&text)
 }
 
 /// Renders the states: the verdict first.
-fn text(states: &[RoutemapState], args: &RoutesArgs, now: Option<DateTime<Utc>>) -> String {
+fn text(states: &[RoutemapState], place: &str, args: &RoutesArgs, now: Option<DateTime<Utc>>) -> String {
     let waiting = states.iter().filter(|state| !state.is_in_place()).count();
     let count = |count: usize| format!("{count} routemap{}", if count == 1 { "" } else { "s" });
     let mut text = match (states.len(), waiting) {
-        (0, _) => "no routemaps\n".to_owned(),
+        (0, _) => format!("no routemaps in {place}\n"),
         (all, 0) => format!("{}: all routes are in place\n", count(all)),
         (all, waiting) => format!("{}: routes of {waiting} are not in place\n", count(all)),
     };
@@ -186,7 +187,9 @@ fn describe(route: &RouteState, now: Option<DateTime<Utc>>) -> String {
         RoutePhase::Missing => "does not exist yet".to_owned(),
         RoutePhase::Refused => format!("not applied: {detail}"),
         RoutePhase::Empty => "renders nothing".to_owned(),
-        RoutePhase::Unknown => "cannot be read with these permissions".to_owned(),
+        RoutePhase::Unknown => {
+            "state unknown: its type cannot be listed, or was listed before a routemap rendered it".to_owned()
+        }
         RoutePhase::Pending => "is not read yet".to_owned(),
     };
     match (route.changed, now) {

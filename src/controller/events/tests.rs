@@ -111,7 +111,7 @@ async fn events_name_the_object_the_change_and_the_reporter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_note_is_recorded_once_and_its_changes_too() {
+async fn a_repeated_note_is_recorded_once_and_a_changed_note_again() {
     let recorder = Recorder::start(Sink::default());
     for note in ["weights 80/20", "weights 80/20", "weights 50/50", "weights 80/20"] {
         recorder.record("wisdom", note);
@@ -171,7 +171,7 @@ async fn waiting_events_are_delivered_at_shutdown() {
 }
 
 #[test]
-fn long_names_and_notes_are_shortened() {
+fn long_names_and_notes_are_truncated() {
     let name = event_name(&format!("{}.{}", "a".repeat(235), "b".repeat(17)), 1);
     assert_eq!(name, format!("{}.0000000000000001", "a".repeat(235)));
     assert_eq!(event_name(&"a".repeat(253), 1).len(), 253);

@@ -48,7 +48,7 @@ pub(super) struct Election {
     settings: LeaseSettings,
     lease: Option<Lease>,
     view: View,
-    /// Moment from which on the last known holder has no leadership any more.
+    /// Moment at which the leadership of the last known holder has ended.
     free_at: Instant,
     term: Option<Term>,
     /// Number of the last term.

@@ -1,4 +1,4 @@
-//! Leadership of this process, checked at the moment of the question.
+//! Leadership of this process, evaluated each time it is read.
 //!
 //! A term ends by itself at its deadline, whether or not the elector gets to run: a process that was stalled or suspended must not
 //! write before it has renewed. Both clocks count, because the monotonic one stands still while the machine is suspended.
@@ -64,7 +64,7 @@ impl State {
 pub(crate) struct LeadershipSender {
     state: watch::Sender<State>,
     clock: Arc<dyn Clock>,
-    /// Terms of all elections, so that each has its own number.
+    /// Number of the last term, across elections, so that each term has its own number.
     terms: AtomicU64,
 }
 
@@ -115,7 +115,7 @@ impl Leadership {
         )
     }
 
-    /// Leadership of a pod without replicas.
+    /// Leadership without an election.
     pub(crate) fn always() -> Self {
         let (_, state) = watch::channel(State::Alone);
         Self { state, clock: Arc::new(SystemClock), seen: None }

@@ -13,7 +13,7 @@ use crate::ports::cluster::ClusterError;
 /// Failure of a request.
 #[derive(Debug, Error)]
 pub(super) enum CallError {
-    /// The Lease was changed, created or deleted by another process. It was not written.
+    /// Another process changed, created or deleted the Lease. Our write was not carried out.
     #[error(transparent)]
     Conflict(ClusterError),
     #[error(transparent)]
@@ -26,7 +26,7 @@ pub(super) enum CallError {
     TimedOut,
 }
 
-/// Place of the Lease.
+/// Storage of the Lease.
 pub(super) trait LeaseStore: Send + Sync {
     fn get(&self) -> impl Future<Output = Result<Option<Lease>, CallError>> + Send;
 

@@ -19,7 +19,7 @@ async fn of_two_that_start_together_one_leads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_takes_over_in_15_s_after_a_crash() {
+async fn a_standby_takes_over_within_12_s_after_a_crash() {
     let simulation = Simulation::new();
     let a = simulation.start("a");
     simulation.watch(&[&a], 5 * SECOND).await;
@@ -32,7 +32,7 @@ async fn a_standby_takes_over_in_15_s_after_a_crash() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_takes_over_at_its_next_look_after_a_clean_stop() {
+async fn a_standby_takes_over_at_its_next_read_after_a_clean_stop() {
     let simulation = Simulation::new();
     let a = simulation.start("a");
     simulation.watch(&[&a], 5 * SECOND).await;
@@ -127,7 +127,7 @@ async fn a_lone_leader_returns_after_an_outage_with_a_new_term() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lasting_403_ends_the_election_and_passing_403_does_not() {
+async fn permanent_403_ends_the_election_and_temporary_403_does_not() {
     let simulation = Simulation::new();
     let a = simulation.start("a");
     a.set_fault(Fault::Forbidden);
@@ -147,7 +147,7 @@ async fn lasting_403_ends_the_election_and_passing_403_does_not() {
     assert!(matches!(never_authorized.ended().await, Err(LeaseError::Forbidden { was_authorized: false, .. })));
 }
 
-/// Draws a fault of one process, by `dice`.
+/// Sets a random fault of a process.
 fn disturb(process: &Process, dice: &mut fastrand::Rng) {
     match dice.u8(..8) {
         0 => process.set_fault(Fault::Refused),
@@ -169,7 +169,7 @@ async fn there_are_never_two_leaders_whatever_fails() {
         let mut dice = fastrand::Rng::with_seed(seed);
         let simulation = Simulation::new();
         let mut processes = ["0", "1", "2"].map(|name| simulation.start(name));
-        // Their writes must have ended, too.
+        // Processes that ended must not lead either.
         let mut ended = Vec::new();
         for number in 0..60 {
             let process = &mut processes[dice.usize(..3)];

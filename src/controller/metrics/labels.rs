@@ -40,7 +40,7 @@ label_values! {
         TemplateFailed = "template_failed",
         /// A template rendered an object that must not be applied.
         InvalidObject = "invalid_object",
-        /// Another routemap writes the same object.
+        /// Another template or routemap renders the same object.
         Contested = "contested",
         /// Another field manager owns the routes.
         OwnedByOthers = "owned_by_others",

@@ -64,7 +64,7 @@ pub(super) enum Fault {
     SlowResponse,
     /// Executed, but the response is lost.
     ResponseLost,
-    /// Neither executed nor answered.
+    /// Not executed, and without a response.
     RequestLost,
     /// Executed after the client gave up.
     Late,
@@ -113,7 +113,7 @@ impl ApiServer {
         Client::new(tower::service_fn(service), NAMESPACE)
     }
 
-    /// Lets a request fail: the next one that no earlier failure is for.
+    /// Adds a failure. Each request takes the oldest one that is left.
     pub(super) fn fail(&self, fault: Fault) {
         self.0.lock().faults.push_back(fault);
     }
@@ -130,7 +130,7 @@ impl ApiServer {
         self.0.lock().objects.get(&(collection, name.to_owned())).cloned()
     }
 
-    /// Returns all objects, those that the controller does not watch included.
+    /// Returns all objects, including those that the controller does not watch.
     pub(super) fn all(&self, collection: Collection) -> Vec<Value> {
         let state = self.0.lock();
         state.objects.iter().filter(|((of, _), _)| *of == collection).map(|(_, object)| object.clone()).collect()

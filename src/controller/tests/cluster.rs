@@ -29,7 +29,7 @@ use crate::routing::decision::{Rendered, RoutemapName, refuse_contested};
 use crate::routing::routemap::ResourceRef;
 use crate::routing::{Config, Decision, Observed, RawObject, Routemap, decide};
 
-/// Time in which nothing may be sent for the controller to count as quiet. Longer than all its pauses.
+/// A controller that sends nothing for this long is quiet. Longer than all its pauses.
 const QUIET: Duration = Duration::from_secs(150);
 
 /// Longest time until the controller is quiet, in units of [`QUIET`].
@@ -75,7 +75,7 @@ impl Cluster {
                     };
                 });
             }
-            // Nobody would know of the finalizer.
+            // No controller would know that the resource has a finalizer.
             Action::Label { .. } if !self.positions.contains_key(&Collection::Resources) => {}
             Action::Label { number, is_watched } => {
                 server.edit(Collection::Resources, &resource_name(number), |resource| {
@@ -131,7 +131,7 @@ impl Cluster {
         }
     }
 
-    /// Replaces the controller. Not if it alone knows of a finalizer on a resource that is not watched: no other controller would see it.
+    /// Replaces the controller, unless only this one knows of a finalizer on an unwatched resource: no other controller would see it.
     fn restart(&mut self) {
         let (watched, _) = self.server.list(Collection::Resources);
         let all = self.server.all(Collection::Resources);
@@ -210,7 +210,7 @@ impl Cluster {
         }
     }
 
-    /// Asserts that the cluster is as the pure decision on the objects in it demands.
+    /// Asserts that the cluster matches the pure decision on its objects.
     pub(super) fn assert_converged(&self) {
         let routemaps = self.valid_routemaps();
         let mut decisions = self.decisions(&routemaps);

@@ -9,7 +9,7 @@ use super::api_server::{Collection, Fault};
 use crate::controller::index::FINALIZER;
 use crate::routing::routemap::LABELS;
 
-/// Routemaps, resources and routing objects: few, so that they meet.
+/// Number of routemaps, of resources and of routing objects: few, so that they collide.
 pub(super) const OBJECTS: usize = 2;
 
 pub(super) const CONFIG: &str = "
@@ -50,7 +50,7 @@ pub(super) enum Action {
     DeleteRoutemap {
         number: usize,
     },
-    /// Changes our fields of a routing object, or others.
+    /// Changes one of our fields of a routing object, or one of another writer.
     EditTarget {
         number: usize,
         is_ours: bool,
@@ -106,7 +106,7 @@ enum TemplateSpec {
 }
 
 impl RoutemapSpec {
-    /// Returns a routemap of which each version is the resource with its number, and which renders the first routing object.
+    /// Returns a routemap that renders the first routing object. The resource of each version is the one with its number.
     pub(super) fn simple() -> Self {
         let templates = vec![TemplateSpec::Fixed(0)];
         Self { resources: [vec![0], vec![1]], weights: [None, None], templates, is_valid: true }

@@ -24,7 +24,7 @@ const CONCURRENCY: usize = 16;
 /// Single changes that are timed.
 const CHANGES: usize = 100;
 
-/// Changes at once.
+/// Changes of the burst.
 const BURST: usize = 200;
 
 /// Longest wait for routes.
@@ -113,7 +113,7 @@ impl Bench {
         });
     }
 
-    /// Waits until these VirtualServices have so many destinations. Returns the times of their last changes.
+    /// Waits until these VirtualServices have this many destinations. Returns the times of their last changes.
     async fn wait_for(&self, names: &[String], destinations: usize) -> Vec<Instant> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -126,7 +126,8 @@ impl Bench {
             if times.len() == names.len() {
                 return times;
             }
-            assert!(Instant::now() < deadline, "{} of {} are as they should be", times.len(), names.len());
+            let (done, all) = (times.len(), names.len());
+            assert!(Instant::now() < deadline, "{done} of {all} VirtualServices have {destinations} destinations");
             let _ = tokio::time::timeout(Duration::from_secs(1), changed).await;
         }
     }

@@ -263,7 +263,7 @@ impl Controller {
             if status == 200 {
                 return;
             }
-            assert!(started.elapsed() < TIMEOUT, "it is not ready: {body}\n{}", self.log.text());
+            assert!(started.elapsed() < TIMEOUT, "the controller is not ready: {body}\n{}", self.log.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -273,7 +273,7 @@ impl Controller {
     pub fn wait_until_leader(&self) {
         let started = Instant::now();
         while self.metric("iter8_controller_leader") != Some(1.0) {
-            assert!(started.elapsed() < TIMEOUT, "it does not lead\n{}", self.log.text());
+            assert!(started.elapsed() < TIMEOUT, "the controller does not lead\n{}", self.log.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -306,7 +306,7 @@ impl Controller {
             }
             if started.elapsed() > TIMEOUT {
                 let _ = child.kill();
-                panic!("it did not stop\n{}", self.log.text());
+                panic!("the controller did not stop\n{}", self.log.text());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -355,7 +355,7 @@ impl Log {
                 return line.to_owned();
             }
             let timed_out = changed.wait_until(&mut log, deadline).timed_out();
-            assert!(!timed_out, "it did not say {text:?}:\n{log}");
+            assert!(!timed_out, "the controller did not log {text:?}:\n{log}");
         }
     }
 }

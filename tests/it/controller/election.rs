@@ -26,7 +26,7 @@ fn a_standby_takes_over_within_15_seconds_after_a_crash() {
 }
 
 #[test]
-fn a_leader_that_stops_hands_over_at_once() {
+fn a_leader_that_stops_hands_over_immediately() {
     let Some(case) = ControllerCase::new() else { return };
     let first = case.controller("iter8-a", CONFIG, &[]);
     first.wait_until_leader();

@@ -41,7 +41,7 @@ fn a_finalizer_is_set_while_a_routemap_names_the_resource() {
 }
 
 #[test]
-fn a_resource_goes_when_the_last_routemap_has_moved_its_traffic() {
+fn a_resource_is_deleted_when_the_last_routemap_has_moved_its_traffic() {
     let Some(case) = ControllerCase::new() else { return };
     let _controller = case.ready_controller();
     case.ready_models(&["shop-0", "shop-1"]);

@@ -57,7 +57,7 @@ fn nothing_is_written_while_nothing_changes() {
 }
 
 #[test]
-fn edits_of_our_fields_are_undone_and_those_of_others_are_kept() {
+fn edits_of_our_fields_are_undone_and_fields_of_others_are_kept() {
     let Some(case) = ControllerCase::new() else { return };
     let controller = case.ready_controller();
     case.shop();
@@ -83,7 +83,7 @@ fn edits_of_our_fields_are_undone_and_those_of_others_are_kept() {
     case.wait_for_event("shop", "DriftRepaired", "spec.http[0].route[0].destination.host was changed by someone else");
 
     case.delete("virtualservice/shop");
-    case.wait_for_event("shop", "DriftRepaired", "was deleted by someone else; created it again");
+    case.wait_for_event("shop", "DriftRepaired", "was deleted by someone else and has been created again");
     case.wait_for_shop();
     assert!(controller.metric("iter8_controller_drift_repairs_total") >= Some(2.0));
 }

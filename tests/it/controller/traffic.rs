@@ -96,7 +96,7 @@ fn blue_green_splits_requests_and_none_fails_while_weights_change() {
         .mesh
         .wait_for_routes(&host, |routes| routes.len() == 1 && !routes[0].to_string().contains("weighted_clusters"));
     let counts = traffic.stop();
-    assert_eq!(counts.keys().collect::<Vec<_>>(), [STABLE, CANDIDATE], "no request failed: {counts:?}");
+    assert_eq!(counts.keys().collect::<Vec<_>>(), [STABLE, CANDIDATE], "a request failed: {counts:?}");
     assert_eq!(rollout.mesh.counts(&host, &[], 20), Counts::from([(STABLE.to_owned(), 20)]));
 }
 

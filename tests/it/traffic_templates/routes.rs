@@ -50,7 +50,7 @@ pub fn weights(versions: usize) -> Vec<Vec<u32>> {
     vectors(versions, if versions > 3 { &[0, 30] } else { &[0, 20, 150] })
 }
 
-/// Rules of a route in words, after its validity was checked: what matches, where it goes and with which weight, and copies.
+/// Checks a route and describes its rules: matches, destinations with weights, and copies.
 #[track_caller]
 fn rules(rollout: &Rollout, route: &Value) -> Vec<String> {
     assert_eq!(route["metadata"], json!({"name": "wisdom"}));
@@ -135,7 +135,7 @@ fn gateway_api_backend(reference: &Value) -> String {
     format!("{}.{}:{}", field("name"), field("namespace"), reference["port"])
 }
 
-/// Version to which a backend and request headers lead. Copies of its requests are marked with `*`, and their mark is removed with `-`.
+/// Version that a backend and request headers select. `*` if the route adds the header that marks copies, `-` if it removes that header.
 fn target(rollout: &Rollout, backend: &str, headers: &Value, removed: &[Value]) -> String {
     let mut headers = headers.as_object().cloned().unwrap_or_default();
     let mut marks = String::new();

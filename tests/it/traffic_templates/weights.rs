@@ -14,7 +14,7 @@ fn annotated(objects: &[Value]) -> Vec<(&str, Option<&str>)> {
         .collect()
 }
 
-/// Weight of each version in the routemap; null where there is none.
+/// Weight of each version in the routemap; null if there is none.
 fn in_routemap(objects: &[Value]) -> Vec<Value> {
     let spec = codec::value_from_yaml(named(objects, "wisdom-routemap")["data"]["strSpec"].as_str().unwrap()).unwrap();
     spec["versions"].as_array().unwrap().iter().map(|version| version["weight"].clone()).collect()

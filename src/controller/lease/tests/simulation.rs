@@ -17,7 +17,7 @@ use super::super::{Leadership, LeaseError, LeaseSettings, elect};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, Clock};
 
-/// Time between two looks at the leaders.
+/// Interval in which the leaders are checked.
 const STEP: Duration = Duration::from_millis(20);
 
 /// Behavior of the API server towards one process.

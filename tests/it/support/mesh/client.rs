@@ -79,7 +79,7 @@ pub async fn get(port: u16, path: &str) -> io::Result<String> {
     if answer.status == StatusCode::OK { Ok(text) } else { Err(io::Error::other(format!("{} {text}", answer.status))) }
 }
 
-/// Returns true if a GET is answered with 200.
+/// Returns true if the response to a GET has status 200.
 pub async fn is_ready(port: u16, path: &str) -> bool {
     get(port, path).await.is_ok()
 }

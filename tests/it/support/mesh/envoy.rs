@@ -1,4 +1,4 @@
-//! A real Envoy that istiod configures, and what it tells about itself on its admin port.
+//! A real Envoy that istiod configures, and its admin port.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,7 +103,7 @@ impl Envoy {
     }
 }
 
-/// The configuration that Envoy starts with: who it is, and that everything else comes from istiod.
+/// Envoy's bootstrap configuration: its identity, and istiod as the source of everything else.
 fn bootstrap(namespace: &str, istiod_port: u16, admin_port: u16) -> Value {
     let discovery = json!({"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"});
     let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});

@@ -91,7 +91,7 @@ impl<'a> Mesh<'a> {
         });
     }
 
-    /// Applies a VirtualService on the server's side.
+    /// Applies a VirtualService with server-side apply.
     #[track_caller]
     pub fn route(&self, name: &str, spec: &Value) {
         let object = json!({
@@ -113,7 +113,7 @@ impl<'a> Mesh<'a> {
         Api::namespaced_with(self.cluster.client(), &self.namespace, &ApiResource::from_gvk(&kind))
     }
 
-    /// Waits until Envoy's routes for a host are as they should be, and gives them. Later requests take these routes.
+    /// Waits until Envoy's routes for a host satisfy the condition, and returns them. Later requests take these routes.
     #[track_caller]
     pub fn wait_for_routes(&self, host: &str, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let mut routes = Vec::new();
@@ -162,7 +162,7 @@ impl<'a> Mesh<'a> {
         self.pods.predictions(version)
     }
 
-    /// Polls until it is so.
+    /// Polls until the condition holds.
     #[track_caller]
     pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
         let started = Instant::now();

@@ -25,7 +25,7 @@ impl Mesh<'_> {
         block_on(predict(&mut Client::new(self.gateway_port()), host, headers))
     }
 
-    /// Sends so many predictions, one after the other, and counts the versions that responded.
+    /// Sends this many predictions, one after the other, and counts the versions that responded.
     pub fn counts(&self, host: &str, headers: &[(&str, &str)], requests: usize) -> Counts {
         block_on(async {
             let mut client = Client::new(self.gateway_port());

@@ -144,7 +144,7 @@ pub fn decide<'o>(
     let values = routemap.values(&weights);
     let output = |template: &RoutingTemplate| Output {
         template: template.name.clone(),
-        result: rendered(template, &values, &routemap.namespace, config, now),
+        result: rendered(template, &values, &routemap.namespace, config),
     };
     let mut outputs: Vec<Output> = routemap.templates.iter().map(output).collect();
     refuse_duplicates(&mut outputs);
@@ -176,15 +176,9 @@ fn judge<'o>(
     state
 }
 
-fn rendered(
-    template: &RoutingTemplate,
-    values: &serde_json::Value,
-    namespace: &str,
-    config: &Config,
-    now: DateTime<Utc>,
-) -> Rendered {
+fn rendered(template: &RoutingTemplate, values: &serde_json::Value, namespace: &str, config: &Config) -> Rendered {
     let Some(kind) = config.resource_types.get(&template.short) else { return Rendered::Empty };
-    let text = match template.template.render(values, now) {
+    let text = match template.template.render(values) {
         Ok(Some(text)) => text,
         Ok(None) => return Rendered::Empty,
         Err(error) => return Rendered::Refused(error.into()),

@@ -1,8 +1,9 @@
 //! Routing templates: Go's `text/template`, within bounds, over the fields that a routemap has in Iter8.
 //!
-//! Unlike Iter8, nothing is escaped for HTML: `"`, `<` and `&` are ordinary characters of YAML. sprig's functions may be used.
+//! Unlike Iter8, nothing is escaped for HTML: `"`, `<` and `&` are ordinary characters of YAML. sprig's functions may be used, except for those
+//! that read the clock: their output would be another object at each reconciliation, and each would be written.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use gotemplate::{GoTemplate, MissingKey, Options, Struct, TemplateError, Type};
 use serde_json::Value;
 
@@ -68,6 +69,7 @@ impl Template {
         let options = Options {
             missing_key: MissingKey::Zero,
             has_strict_verbs: true,
+            has_clock: false,
             root: Type::Struct(&ROUTEMAP),
             ..Options::default()
         };
@@ -75,8 +77,8 @@ impl Template {
     }
 
     /// Renders the template with a routemap's values; `None` if the output has nothing but whitespace and comments.
-    pub(super) fn render(&self, values: &Value, now: DateTime<Utc>) -> Result<Option<String>, RenderError> {
-        let output = self.0.render(values, now)?;
+    pub(super) fn render(&self, values: &Value) -> Result<Option<String>, RenderError> {
+        let output = self.0.render(values, DateTime::UNIX_EPOCH)?;
         if output.len() > MAX_OUTPUT {
             return Err(RenderError::TooLarge(output.len()));
         }
@@ -112,7 +114,7 @@ mod tests {
             "Versions": [{"Resources": [{"GVRShort": "isvc", "Name": "m-0", "Namespace": "shop"}], "Weight": 80, "Signature": null}],
         });
         let template = Template::parse(text).map_err(|error| error.to_string())?;
-        template.render(&values, DateTime::UNIX_EPOCH).map_err(|error| error.to_string())
+        template.render(&values).map_err(|error| error.to_string())
     }
 
     fn rendered(text: &str) -> String {
@@ -150,6 +152,25 @@ mod tests {
         let error = render("{{ .Wieghts }}").unwrap_err();
         assert!(error.ends_with("undefined field `.Wieghts`; did you mean `.Weights`?"), "{error}");
         assert!(render("{{ printf \"%d\" .Name }}").is_err());
+    }
+
+    #[test]
+    fn functions_with_another_result_each_time_are_refused() {
+        for function in [
+            "now",
+            "ago 0",
+            "uuidv4",
+            "randAlphaNum 5",
+            "randInt 0 9",
+            "genPrivateKey \"rsa\"",
+            "env \"HOME\"",
+            "lookup \"v1\"",
+        ] {
+            let error = render(&format!("a: {{{{ {function} }}}}")).unwrap_err();
+            assert!(error.starts_with("line 1, column 7: unsupported function `"), "{function}: {error}");
+        }
+        let error = render("{{ tpl \"{{ now }}\" . }}").unwrap_err();
+        assert!(error.contains("unsupported function `now`"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, Pos, SmolStr};
 
 use super::block_check::ErrorAt;
+use super::context::NO_CLOCK;
 use super::functions;
 use super::program::Options;
 use super::types::Type;
@@ -145,6 +146,9 @@ impl<'d> Check<'d> {
     }
 
     fn function(&self, pos: Pos, name: &SmolStr) -> Checked<Type> {
+        if !self.options.has_clock && functions::CLOCK.contains(&name.as_str()) {
+            return Err((pos.offset, format!("unsupported function `{name}`: {NO_CLOCK}")));
+        }
         let is_known = functions::find(name).is_some()
             || functions::SPECIAL.contains(&name.as_str())
             || self.options.functions.contains_key(name.as_str());

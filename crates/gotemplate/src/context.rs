@@ -12,6 +12,9 @@ use super::types::{Struct, Type};
 use super::value::{Element, List, MapId, Str, Value};
 use super::versions::Version;
 
+/// Error of functions that read the clock, if there is none.
+pub const NO_CLOCK: &str = "the output must not depend on the time";
+
 /// The entries of a map.
 pub type Entries = BTreeMap<Str, Value>;
 
@@ -25,7 +28,7 @@ pub struct Context {
     structs: BTreeMap<usize, &'static Struct>,
     empty: Entries,
     patterns: BTreeMap<Str, Rc<Pattern>>,
-    now: DateTime<Utc>,
+    now: Option<DateTime<Utc>>,
     has_strict_verbs: bool,
     work: Cell<usize>,
     steps: Cell<u64>,
@@ -33,8 +36,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Creates a context with full budgets.
-    pub fn new(now: DateTime<Utc>, has_strict_verbs: bool) -> Self {
+    /// Creates a context with full budgets. Without `now` there is no clock.
+    pub fn new(now: Option<DateTime<Utc>>, has_strict_verbs: bool) -> Self {
         Self {
             maps: Vec::new(),
             structs: BTreeMap::new(),
@@ -48,8 +51,8 @@ impl Context {
         }
     }
 
-    pub fn now(&self) -> DateTime<Utc> {
-        self.now
+    pub fn now(&self) -> Result<DateTime<Utc>, String> {
+        self.now.ok_or_else(|| NO_CLOCK.to_owned())
     }
 
     /// Returns true if a `printf` verb that does not fit its argument is an error.

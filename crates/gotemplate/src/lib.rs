@@ -32,7 +32,8 @@
 //!
 //! - An action that prints `nil` is an error, except with [`MissingKey::Zero`]. Go prints `<no value>`, and Helm nothing.
 //! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON or TOML text or date.
-//! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
+//! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted. Functions that read the
+//!   clock are errors unless [`Options::has_clock`] is set.
 //! - A `printf` verb that does not fit its argument is an error if [`Options::has_strict_verbs`] is set.
 //! - `trunc`, `substr`, `abbrev`, `abbrevboth` and `wrapWith` do not split characters; `slice` accepts strings too.
 //! - Versions of `semver` have Go's methods, except those that set parts; times of `fromToml` have to be in UTC.
@@ -119,7 +120,7 @@ impl GoTemplate {
     }
 
     fn context(&self, now: DateTime<Utc>) -> Context {
-        Context::new(now, self.0.options.has_strict_verbs)
+        Context::new(self.0.options.has_clock.then_some(now), self.0.options.has_strict_verbs)
     }
 }
 

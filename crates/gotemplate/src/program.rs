@@ -41,6 +41,8 @@ pub struct Options {
     pub numbers: Numbers,
     /// If true, a `printf` verb that does not fit its argument is an error instead of an output such as `%!f(int=1)`.
     pub has_strict_verbs: bool,
+    /// If false, functions that read the clock are errors, so the output depends on the values alone.
+    pub has_clock: bool,
     /// Type of the values.
     pub root: Type,
     /// Methods of the structs in `root`, by name.
@@ -68,6 +70,7 @@ impl Default for Options {
             max_length: MAX_TEMPLATE,
             numbers: Numbers::default(),
             has_strict_verbs: false,
+            has_clock: true,
             root: Type::Any,
             methods: BTreeMap::new(),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::context::NO_CLOCK;
 use super::*;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -31,6 +32,24 @@ fn actions_blocks_pipelines_and_named_templates_are_evaluated() {
     ] {
         assert_eq!(render(text).as_deref(), Ok(expected), "{text}");
     }
+}
+
+#[test]
+fn without_a_clock_the_output_depends_on_the_values_alone() {
+    let render = |text: &str| {
+        let template = GoTemplate::with_options(text, Options { has_clock: false, ..Options::default() });
+        template.and_then(|template| template.render(&json!({}), NOW)).map_err(|error| error.to_string())
+    };
+    for function in ["now", "ago 5", "if false }}{{ now | date \"2006\" }}{{ end", "define \"t\" }}{{ now }}{{ end"] {
+        let error = render(&format!("{{{{ {function} }}}}")).unwrap_err();
+        assert!(error.contains("unsupported function `") && error.ends_with(NO_CLOCK), "{function}: {error}");
+        assert!(error.starts_with("line 1, column "), "{function}: {error}");
+    }
+    for text in ["{{ toDate \"2006\" \"2020\" | durationRound }}", "{{ tpl \"{{ now }}\" . }}"] {
+        let error = render(text).unwrap_err();
+        assert!(error.ends_with(NO_CLOCK), "{text}: {error}");
+    }
+    assert_eq!(render("{{ durationRound 7200000000001 }} {{ date \"2006\" 0 }}").as_deref(), Ok("2h 1970"));
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn invalid_routemaps_are_reported_and_do_not_stop_others() {
             "`ksvc` is not a configured",
         ),
         ("syntax", routemap_with("syntax", &["shop-0"], "{{ if }}"), "routingTemplates.routes.template: "),
+        ("clock", routemap_with("clock", &["shop-0"], "# {{ now }}\n"), "unsupported function `now`"),
         (
             "foreign",
             routemap_with("foreign", &["shop-0"], ALL_ZERO).replace("name: shop-0", "name: shop-0, namespace: default"),
@@ -88,8 +89,8 @@ fn invalid_routemaps_are_reported_and_do_not_stop_others() {
     insta::with_settings!({filters => vec![(case.case.namespace.as_str(), "NAMESPACE")]}, {
         insta::assert_snapshot!(notes);
     });
-    assert_eq!(controller.metric("iter8_controller_routemaps{state=\"invalid\"}"), Some(5.0));
-    assert!(controller.metric("iter8_controller_errors_total{reason=\"invalid_routemap\"}") >= Some(5.0));
+    assert_eq!(controller.metric("iter8_controller_routemaps{state=\"invalid\"}"), Some(6.0));
+    assert!(controller.metric("iter8_controller_errors_total{reason=\"invalid_routemap\"}") >= Some(6.0));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::strconv;
 use crate::value::Value;
 
 pub const FUNCTIONS: &[Function] = &[
-    row("now", 0, 0, |context, _| Ok(Value::Time(context.now()))),
+    row("now", 0, 0, |context, _| context.now().map(Value::Time)),
     row("date", 2, 2, |context, args| formatted(context, args::string(args, 0)?, args)),
     row("dateInZone", 3, 3, in_zone),
     row("date_in_zone", 3, 3, in_zone),
@@ -35,7 +35,7 @@ pub const FUNCTIONS: &[Function] = &[
         context.string(time.timestamp().to_string())
     }),
     row("ago", 1, 1, |context, args| {
-        let past = (context.now() - args::time(args, 0)?).num_milliseconds();
+        let past = (context.now()? - args::time(args, 0)?).num_milliseconds();
         context.string(duration_text(nanos((past + 500).div_euclid(1000))))
     }),
     row("duration", 1, 1, |context, args| context.string(duration_text(nanos(seconds(&args[0]))))),
@@ -121,7 +121,7 @@ fn rounded(context: &mut Context, args: &[Value]) -> Outcome {
     let nanos = match &args[0] {
         Value::String(text) => parsed(text)?,
         Value::Int(number) | Value::Int64(number) => *number,
-        Value::Time(time) => (context.now() - *time).num_nanoseconds().unwrap_or(i64::MAX),
+        Value::Time(time) => (context.now()? - *time).num_nanoseconds().unwrap_or(i64::MAX),
         _ => 0,
     };
     let size = nanos.unsigned_abs();

@@ -55,6 +55,9 @@ const fn row(
 /// Functions that the executor implements, because they evaluate lazily or render templates.
 pub const SPECIAL: [&str; 4] = ["and", "or", "include", "tpl"];
 
+/// Functions that always read the clock. `durationRound` reads it only for times.
+pub const CLOCK: [&str; 2] = ["now", "ago"];
+
 static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let tables = [
         builtins::FUNCTIONS,

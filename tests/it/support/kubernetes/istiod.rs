@@ -19,7 +19,7 @@ const MESH: &str = "{accessLogFile: '', trustDomain: cluster.local, rootNamespac
                      enableAutoMtls: false}\n";
 
 /// The environment of istiod.
-const ENVIRONMENT: [(&str, &str); 13] = [
+const ENVIRONMENT: [(&str, &str); 15] = [
     ("POD_NAME", "istiod-0"),
     ("POD_NAMESPACE", NAMESPACE),
     // Filters that only Istio's build of Envoy has.
@@ -35,8 +35,11 @@ const ENVIRONMENT: [(&str, &str); 13] = [
     ("INJECTION_WEBHOOK_CONFIG_NAME", ""),
     ("VALIDATION_WEBHOOK_CONFIG_NAME", ""),
     ("PILOT_ENABLE_ANALYSIS", "false"),
-    ("PILOT_ENABLE_GATEWAY_API", "false"),
     ("PILOT_ENABLE_GATEWAY_API_STATUS", "false"),
+    ("PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER", "false"),
+    ("PILOT_ENABLE_GATEWAY_API_GATEWAYCLASS_CONTROLLER", "false"),
+    // HTTPRoutes.
+    ("PILOT_ENABLE_GATEWAY_API", "true"),
 ];
 
 /// A running istiod. It ends with its control plane.

@@ -1,7 +1,7 @@
 //! Traffic: a real Envoy, configured by a real istiod from the objects of a namespace, in front of versions of the sample service.
 //!
-//! Everything is in one namespace, which looks like a cluster with Istio and ModelMesh: the Service `istio-ingressgateway`, whose port 80 is
-//! [`Mesh::gateway_port`] on this machine; the Service `modelmesh-serving`, whose port 8033 takes the header `mm-vmodel-id`; and for every
+//! Everything is in one namespace, which looks like a cluster with Istio and ModelMesh: the Services `istio-ingressgateway` and, for the Gateway
+//! API's Gateway `mm-gateway`, `mm-gateway-istio`, whose port 80 is [`Mesh::gateway_port`] on this machine; the Service `modelmesh-serving`, whose port 8033 takes the header `mm-vmodel-id`; and for every
 //! version the Services `NAME` and `NAME-predictor` with port 80. A test adds a Gateway and VirtualServices, or has them added.
 
 pub mod binomial;
@@ -43,7 +43,9 @@ impl<'a> Mesh<'a> {
         let pods = Pods::start(versions);
         let gateway = json!({"istio": "ingressgateway"});
         let mut objects = pods.objects();
-        objects.push(service("istio-ingressgateway", &gateway, "http2", 80, gateway_port));
+        for name in ["istio-ingressgateway", "mm-gateway-istio"] {
+            objects.push(service(name, &gateway, "http2", 80, gateway_port));
+        }
         objects.push(workload("istio-ingressgateway", "127.0.0.1", &gateway));
         cluster.apply_in(namespace, &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
         let mesh = Self { cluster, namespace: namespace.to_owned(), gateway_port, pods, envoy };

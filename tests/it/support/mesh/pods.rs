@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use sample_model::{Classifier, SampleConfig, SampleService, VersionConfig, start};
+use sample_model::{Classifier, HeaderRule, SampleConfig, SampleService, VersionConfig, start};
 use serde_json::{Value, json};
 
 use super::{service, workload};
@@ -39,6 +39,8 @@ impl Pods {
                 bind: address.into(),
                 front_port: port,
                 versions: all.collect(),
+                // The service would do by itself what the routes of a canary are for.
+                header: HeaderRule { name: "x-of-no-test".to_owned(), value: String::new() },
                 ..SampleConfig::default()
             };
             Pod { version: (*version).to_owned(), address, service: block_on(start(config)).unwrap() }

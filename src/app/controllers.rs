@@ -15,6 +15,7 @@ use crate::controller::{self, ControllerError, Settings, Survey};
 pub(crate) use crate::controller::{RoutePhase, RouteState, RoutemapState, VersionState};
 use crate::model::codec::value_from_yaml;
 use crate::ports::Files;
+use crate::ports::cluster::ClusterError;
 use crate::routing::Config;
 pub(crate) use crate::routing::drift::projection;
 
@@ -124,17 +125,21 @@ impl Routes {
         };
         let namespace = (!options.all_namespaces).then(|| connection.namespace.clone());
         let mut survey = Survey::start(connection.client, config, namespace);
-        let unreadable = |reason: String| AppError::outside("cannot read the routes").caused_by(Reason(reason));
+        let unreadable = |error: ClusterError| {
+            let hint = error.hint.clone();
+            let unreadable = AppError::outside("cannot read the routes").caused_by(error);
+            hint.into_iter().fold(unreadable, AppError::with_hint)
+        };
         survey.complete().await.map_err(unreadable)?;
         let planned: Vec<String> = survey.plan(&sources).iter().map(ToString::to_string).collect();
         survey.complete().await.map_err(unreadable)?;
         let routes = Self { place, survey, names: options.names, planned };
-        routes.check_names()?;
+        routes.check_names().await?;
         Ok(routes)
     }
 
-    fn check_names(&self) -> Result<(), AppError> {
-        let states = self.survey.states();
+    async fn check_names(&self) -> Result<(), AppError> {
+        let states = self.survey.states().await;
         for name in &self.names {
             if !states.iter().any(|state| state.name == *name) {
                 let known: Vec<&str> = states.iter().map(|state| state.name.as_str()).collect();
@@ -151,8 +156,8 @@ impl Routes {
     }
 
     /// Returns the states of the routemaps.
-    pub(crate) fn states(&self) -> Vec<RoutemapState> {
-        let mut states = self.survey.states();
+    pub(crate) async fn states(&self) -> Vec<RoutemapState> {
+        let mut states = self.survey.states().await;
         states.retain(|state| {
             let key = format!("{}/{}", state.namespace, state.name);
             (self.names.is_empty() || self.names.contains(&state.name))
@@ -166,11 +171,6 @@ impl Routes {
         self.survey.changed().await;
     }
 }
-
-/// Text as the cause of an error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Reason(String);
 
 /// Reads the routemaps among the objects in a file, as `helm template` and `kubectl apply -f` write and read it.
 fn routemaps_in(path: &Path, namespace: &str) -> Result<Vec<ConfigMap>, AppError> {

@@ -1,8 +1,11 @@
 //! The live state of a routing object, and its comparison with the desired one.
 //!
 //! Nothing is written if the live object already has all desired fields, so neither a restart nor a resync writes to a cluster that is as it
-//! should be. Defaults of the API server and fields of others do not count. Fields that we applied earlier and that are no longer desired do:
-//! the API server records our fields in `metadata.managedFields`.
+//! should be. Fields of others do not count. Fields that we applied earlier and that are no longer desired do: the API server records our
+//! fields in `metadata.managedFields`.
+//!
+//! The API server rewrites what it is sent: it adds defaults, drops nulls and converts quantities. After an apply, the object is compared
+//! with the result of that apply, not with the template's output.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -52,21 +55,34 @@ impl Live {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the first field that applying `desired` would change. `accepted` is the hash of the state after an apply, which has the
-    /// API server's defaults in the items of lists.
-    pub(super) fn difference(&self, desired: &Value, accepted: Option<u64>) -> Option<String> {
-        let live = self.object();
-        let difference = drift::difference(desired, &live).map(|field| field.to_string());
-        let undesired = difference.or_else(|| self.undesired_field(desired));
-        if undesired.is_some() || accepted == Some(hash(&live)) {
-            return undesired;
-        }
-        drift::addition(desired, &live).map(|field| field.to_string())
+    /// Returns a field that may differ from `desired`; `None` if an apply would change nothing. For objects whose last apply is not known:
+    /// what the API server makes of `desired` is a guess.
+    pub(super) fn difference(&self, desired: &Value) -> Option<String> {
+        let (desired, live) = (drift::without_server_fields(desired.clone()), self.object());
+        let difference = drift::difference(&desired, &live).map(|field| field.to_string());
+        let difference = difference.or_else(|| self.undesired_field(&desired));
+        difference.or_else(|| drift::addition(&desired, &live).map(|field| field.to_string()))
     }
 
-    /// Returns the hash of the object without its metadata.
-    pub(super) fn hash(&self) -> u64 {
-        hash(&self.object())
+    /// Returns a digest of the fields that `desired` has. It changes only with them, so the digest of the result of an apply detects drift
+    /// whatever the API server made of `desired`.
+    pub(super) fn digest(&self, desired: &Value) -> u64 {
+        hash(&self.projection(desired))
+    }
+
+    /// Returns the first field of `desired` that changed since this state.
+    pub(super) fn change(&self, after: &Self, desired: &Value) -> Option<String> {
+        drift::change(&self.projection(desired), &after.projection(desired)).map(|field| field.to_string())
+    }
+
+    /// Returns the first field that changed since this state, except for those that the API server sets.
+    pub(super) fn any_change(&self, after: &Self) -> Option<String> {
+        let [before, after] = [self, after].map(|live| drift::without_server_fields(live.object()));
+        drift::change(&before, &after).map(|field| field.to_string())
+    }
+
+    fn projection(&self, desired: &Value) -> Value {
+        drift::projection(&drift::without_server_fields(desired.clone()), &self.object())
     }
 
     /// Returns true if both are the same version of the object.
@@ -91,13 +107,9 @@ impl Live {
     }
 }
 
-/// Hashes an object without its metadata.
-fn hash(object: &Value) -> u64 {
+fn hash(value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for (key, value) in object.as_object().into_iter().flatten().filter(|(key, _)| *key != "metadata") {
-        key.hash(&mut hasher);
-        value.to_string().hash(&mut hasher);
-    }
+    value.to_string().hash(&mut hasher);
     hasher.finish()
 }
 
@@ -154,27 +166,75 @@ mod tests {
     #[test]
     fn fields_of_others_do_not_count() {
         let live = live("7", &json!({"f:spec": {"f:hosts": {}}}));
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]})), None), None);
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["other"]})), None).as_deref(), Some("spec.hosts[0]"));
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]}))), None);
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["other"]}))).as_deref(), Some("spec.hosts[0]"));
     }
 
     #[test]
     fn fields_that_are_no_longer_desired_are_found() {
         let live = live("7", &json!({"f:metadata": {"f:labels": {".": {}, "f:team": {}}}, "f:spec": {"f:hosts": {}}}));
-        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]})), None).as_deref(), Some("metadata.labels"));
+        assert_eq!(live.difference(&desired(&json!({"hosts": ["wisdom"]}))).as_deref(), Some("metadata.labels"));
         let mut with_label = desired(&json!({"hosts": ["wisdom"]}));
         with_label["metadata"]["labels"] = json!({"team": "search"});
-        assert_eq!(live.difference(&with_label, None), None);
+        assert_eq!(live.difference(&with_label), None);
     }
 
     #[test]
-    fn additions_to_items_of_lists_are_changes_unless_the_api_server_made_them() {
+    fn additions_to_items_of_lists_may_be_changes() {
         let live = live("7", &json!({"f:spec": {"f:hosts": {}, "f:http": {}}}));
         let mut desired = desired(&json!({"hosts": ["wisdom"], "http": [{"route": [{"destination": {"host": "a"}}]}]}));
-        assert_eq!(live.difference(&desired, None).as_deref(), Some("spec.http[0].route[0].weight"));
-        assert_eq!(live.difference(&desired, Some(live.hash())), None);
+        assert_eq!(live.difference(&desired).as_deref(), Some("spec.http[0].route[0].weight"));
         desired["spec"]["http"][0]["route"][0]["weight"] = json!(80);
-        assert_eq!(live.difference(&desired, None), None);
+        assert_eq!(live.difference(&desired), None);
+    }
+
+    #[test]
+    fn fields_that_the_api_server_sets_are_no_difference() {
+        let live = live("7", &json!({"f:spec": {"f:hosts": {}}}));
+        let mut desired = desired(&json!({"hosts": ["wisdom"], "gateways": [], "tls": null}));
+        desired["apiVersion"] = json!("networking.istio.io/v1");
+        desired["metadata"]["creationTimestamp"] = json!(null);
+        desired["status"] = json!({"conditions": []});
+        assert_eq!(live.difference(&desired), None);
+    }
+
+    #[test]
+    fn digests_change_with_the_desired_fields_alone() {
+        let changed = |path: &str, value: Value| {
+            let mut object = live("7", &json!({})).object();
+            *object.pointer_mut(path).unwrap() = value;
+            Live::of(serde_json::from_value(object).unwrap())
+        };
+        let before = live("7", &json!({}));
+        let mut desired = desired(&json!({"http": [{"route": [{"destination": {"host": "a"}}]}], "tls": null}));
+        desired["metadata"]["creationTimestamp"] = json!(null);
+        for (path, value) in [
+            ("/metadata/labels", json!({"other": "label"})),
+            ("/metadata/resourceVersion", json!("8")),
+            ("/apiVersion", json!("networking.istio.io/v1")),
+            ("/kind", json!("")),
+            ("/spec/hosts", json!([])),
+        ] {
+            let after = changed(path, value);
+            assert_eq!(before.digest(&desired), after.digest(&desired), "{path}");
+            assert_eq!(before.change(&after, &desired), None, "{path}");
+        }
+        // A default inside of a list is a part of our list.
+        let after = changed("/spec/http/0/route/0/weight", json!(81));
+        assert_ne!(before.digest(&desired), after.digest(&desired));
+        assert_eq!(before.change(&after, &desired).as_deref(), Some("spec.http[0].route[0].weight"));
+    }
+
+    #[test]
+    fn changes_of_any_field_are_seen_but_for_those_of_the_api_server() {
+        let before = live("7", &json!({}));
+        let mut object = before.object();
+        object["metadata"]["resourceVersion"] = json!("8");
+        object["metadata"]["generation"] = json!(2);
+        let after = |object: &Value| Live::of(serde_json::from_value(object.clone()).unwrap());
+        assert_eq!(before.any_change(&after(&object)), None);
+        object["metadata"]["labels"] = json!({});
+        assert_eq!(before.any_change(&after(&object)).as_deref(), Some("metadata.labels.team"));
     }
 
     #[test]

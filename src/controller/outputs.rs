@@ -12,7 +12,7 @@ use super::live::Live;
 use super::queue::Next;
 use super::report;
 use super::shared::{Blocked, Settled, Shared};
-use super::writer::WriteError;
+use super::writer::{Applied, WriteError};
 use crate::adapters::kubernetes::api_resource;
 use crate::ports::cluster::ClusterErrorKind;
 use crate::routing::Decision;
@@ -87,8 +87,8 @@ pub(super) async fn apply(
 enum Cause {
     /// The decision changed, or this controller never applied it.
     Decision,
-    /// Someone changed this field of it.
-    Drift(String),
+    /// Someone changed it.
+    Drift,
     /// Someone deleted it.
     Deletion,
 }
@@ -108,62 +108,87 @@ impl Application<'_> {
         let hash = hash(&desired);
         let settled = self.shared.settled.lock().get(&self.target).copied();
         let was_settled = settled.is_some_and(|settled| settled.desired == hash);
-        let cause = match self.shared.index.target(&self.target) {
+        let (cause, live) = match self.shared.index.target(&self.target) {
             Target::Unlisted => return Outcome::Waiting,
-            Target::Missing if was_settled => Cause::Deletion,
-            Target::Unknown | Target::Missing => Cause::Decision,
-            Target::Exists(live) => match live.difference(&desired, settled.map(|settled| settled.accepted)) {
+            Target::Missing if was_settled => (Cause::Deletion, None),
+            Target::Unknown | Target::Missing => (Cause::Decision, None),
+            Target::Exists(live) => match settled {
+                Some(settled) if was_settled && settled.accepted == live.digest(&desired) => return Outcome::Unchanged,
+                Some(_) if was_settled => (Cause::Drift, Some(live)),
                 // Inside of lists, fields of an earlier decision look like defaults, so a new decision is always written.
-                None if was_settled || settled.is_none() => {
-                    self.settle(settled, hash, &live, false);
+                None if live.difference(&desired).is_none() => {
+                    self.settle(settled, hash, live.digest(&desired), false);
                     return Outcome::Unchanged;
                 }
-                Some(field) if was_settled => Cause::Drift(field),
-                _ => Cause::Decision,
+                _ => (Cause::Decision, Some(live)),
             },
         };
         if let Some(until) = self.blocked_until(hash) {
             return Outcome::Blocked(until);
         }
-        if let (Cause::Drift(_) | Cause::Deletion, Some(pause)) = (&cause, settled.and_then(war_pause)) {
+        if let (Cause::Drift | Cause::Deletion, Some(pause)) = (&cause, settled.and_then(war_pause)) {
             return Outcome::At(pause);
         }
         // If the routemap is being deleted as well, its routes are not created again.
         if matches!(cause, Cause::Deletion) && !self.routemap_exists().await {
             return Outcome::Skipped;
         }
-        self.write(&desired, hash, settled, cause).await
+        let result = self.write(&desired).await;
+        match result {
+            Ok(applied) => self.applied(&desired, hash, settled, (cause, live), applied),
+            Err(error) => self.failed(hash, &error),
+        }
     }
 
-    async fn write(&self, desired: &Value, hash: u64, settled: Option<Settled>, cause: Cause) -> Outcome {
+    async fn write(&self, desired: &Value) -> Result<(Applied, u64), WriteError> {
         let resource = api_resource(&self.desired.resource);
         let removals = self.shared.index.removals(self.target.of_type);
         let started = StdInstant::now();
         let result = self.shared.writer.apply(&resource, &self.target.key, desired).await;
         self.shared.metrics.apply_finished(started.elapsed());
-        match result {
-            Ok(applied) => {
-                // A slow response may be outdated: another routemap may have applied the object since.
-                if !self.is_outdated(&applied.live) {
-                    self.settle(settled, hash, &applied.live, !matches!(cause, Cause::Decision));
-                }
-                self.shared.blocked.lock().remove(&self.target);
-                let mut affected = self.shared.index.target_written(&self.target, applied.live, removals);
-                // This routemap needs no further reconciliation. One that has claimed the object meanwhile does: the index will ignore
-                // the event of this write, because it knows that version already.
-                affected.remove(&self.object.key);
-                self.shared.push(Affected { routemaps: affected, ..Affected::default() });
-                match cause {
-                    Cause::Decision => {
-                        report::written(self.shared, self.object, self.decision, self.desired, &applied.taken_from);
-                    }
-                    Cause::Drift(field) => report::drift(self.shared, self.object, self.desired, Some(&field)),
-                    Cause::Deletion => report::drift(self.shared, self.object, self.desired, None),
-                }
-                Outcome::Applied
-            }
-            Err(error) => self.failed(hash, &error),
+        Ok((result?, removals))
+    }
+
+    /// Takes the result of an apply. `live` is the last known state before it.
+    fn applied(
+        &self,
+        desired: &Value,
+        hash: u64,
+        settled: Option<Settled>,
+        (cause, live): (Cause, Option<Arc<Live>>),
+        (applied, removals): (Applied, u64),
+    ) -> Outcome {
+        let unchanged = live.as_ref().filter(|live| live.is_same_version(&applied.live));
+        let drift = match (&cause, &live) {
+            (Cause::Drift, Some(live)) => live.change(&applied.live, desired),
+            _ => None,
+        };
+        let is_repair = drift.is_some() || matches!(cause, Cause::Deletion);
+        // A slow response may be outdated: another routemap may have applied the object since.
+        if !self.is_outdated(&applied.live) {
+            // The watch may read another version of the type than was written, and later states are compared with those that it yields.
+            let accepted = unchanged.map_or(&applied.live, |live| &**live);
+            self.settle(settled, hash, accepted.digest(desired), is_repair);
         }
+        self.shared.blocked.lock().remove(&self.target);
+        let mut affected = self.shared.index.target_written(&self.target, applied.live, removals);
+        // This routemap needs no further reconciliation. One that has claimed the object meanwhile does: the index will ignore the
+        // event of this write, because it knows that version already.
+        affected.remove(&self.object.key);
+        self.shared.push(Affected { routemaps: affected, ..Affected::default() });
+        if unchanged.is_some() {
+            return Outcome::Unchanged;
+        }
+        match (cause, drift) {
+            (Cause::Decision, _) => {
+                report::written(self.shared, self.object, self.decision, self.desired, &applied.taken_from);
+            }
+            (Cause::Drift, None) => {}
+            (Cause::Drift | Cause::Deletion, field) => {
+                report::drift(self.shared, self.object, self.desired, field.as_deref());
+            }
+        }
+        Outcome::Applied
     }
 
     fn failed(&self, hash: u64, error: &WriteError) -> Outcome {
@@ -204,9 +229,8 @@ impl Application<'_> {
     }
 
     /// Notes that the live object is as desired.
-    fn settle(&self, before: Option<Settled>, hash: u64, live: &Live, is_repair: bool) {
+    fn settle(&self, before: Option<Settled>, hash: u64, accepted: u64, is_repair: bool) {
         let now = Instant::now();
-        let accepted = live.hash();
         let mut settled = before.unwrap_or(Settled { desired: hash, accepted, repairs: 0, repaired_at: None });
         (settled.desired, settled.accepted) = (hash, accepted);
         if is_repair {

@@ -20,9 +20,18 @@ use super::queue::Queue;
 use super::types::Types;
 use super::writer::Writer;
 use crate::adapters::clock::SystemClock;
+use crate::model::object::ResourceKind;
 use crate::ports::Clock;
 use crate::ports::cluster::ClusterError;
 use crate::routing::Config;
+
+/// Name of the collection of routemaps in logs and metrics.
+pub(super) const ROUTEMAPS: &str = "routemaps";
+
+/// Returns the name of the collection of the routing objects of a type, in logs and metrics.
+pub(super) fn routes_of(kind: &ResourceKind) -> String {
+    format!("routes of type {kind}")
+}
 
 /// State shared by the tasks of the controller.
 pub(super) struct Shared {
@@ -49,7 +58,11 @@ pub(super) struct Shared {
     /// True once the claims of all routemaps are known, so that no two of them write the same object.
     pub(super) has_claims: AtomicBool,
     /// Collections that cannot be read, with the reason.
-    unreadable: Mutex<HashMap<String, String>>,
+    unreadable: Mutex<HashMap<String, ClusterError>>,
+    /// Collections whose type does not exist, with the reason.
+    missing: Mutex<HashMap<String, ClusterError>>,
+    /// True if failures are not logged, because they are shown in another way.
+    is_quiet: bool,
     pub(super) stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -59,7 +72,7 @@ pub(super) struct Shared {
 pub(super) struct Settled {
     /// Hash of the desired object.
     pub(super) desired: u64,
-    /// Hash of the live object when it was as desired: the API server may have added defaults.
+    /// Digest of the live object when it was as desired.
     pub(super) accepted: u64,
     /// Repairs that followed each other closely, and the time of the last one.
     pub(super) repairs: u32,
@@ -104,9 +117,16 @@ impl Shared {
             decided: Mutex::default(),
             has_claims: AtomicBool::new(false),
             unreadable: Mutex::default(),
+            missing: Mutex::default(),
+            is_quiet: false,
             stop,
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// Does not log failures.
+    pub(super) fn quiet(self) -> Self {
+        Self { is_quiet: true, ..self }
     }
 
     /// Forgets what is known about routing objects whose claims changed.
@@ -160,26 +180,38 @@ impl Shared {
     }
 
     /// Notes that a collection cannot be read.
-    pub(super) fn failed(&self, what: &str, error: &ClusterError) {
+    pub(super) fn failed(&self, what: &str, error: ClusterError) {
         self.metrics.watch_restarted(what);
-        let known = self.unreadable.lock().insert(what.to_owned(), error.message.clone());
-        if known.as_ref() != Some(&error.message) {
-            let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            tracing::warn!("{}{hint}", error.message);
+        let text = with_hint(&error);
+        let known = self.unreadable.lock().insert(what.to_owned(), error);
+        if !self.is_quiet && known.is_none_or(|known| with_hint(&known) != text) {
+            tracing::warn!("{text}");
         }
+    }
+
+    /// Notes that the type of a collection does not exist.
+    pub(super) fn missing(&self, what: &str, error: ClusterError) {
+        self.unreadable.lock().remove(what);
+        self.missing.lock().insert(what.to_owned(), error);
     }
 
     /// Notes that a collection was read.
     pub(super) fn recovered(&self, what: &str) {
-        if self.unreadable.lock().remove(what).is_some() {
+        self.missing.lock().remove(what);
+        if self.unreadable.lock().remove(what).is_some() && !self.is_quiet {
             tracing::info!("{what} can be read now");
         }
     }
 
+    /// Returns true once the routemaps and their claims are known.
+    pub(super) fn has_listed_routemaps(&self) -> bool {
+        self.index.routemaps().is_some() && self.has_claims.load(Ordering::Acquire)
+    }
+
     /// Returns the reason why the controller is not ready: it has not read everything once.
     pub(super) fn readiness(&self) -> Result<(), String> {
-        if self.index.routemaps().is_none() || !self.has_claims.load(Ordering::Acquire) {
-            return Err(self.unready("routemaps"));
+        if !self.has_listed_routemaps() {
+            return Err(self.unready(ROUTEMAPS));
         }
         let types = self.types.all().map(|(of_type, _)| of_type);
         match self.index.first_unlisted(types).and_then(|of_type| self.types.get(of_type)) {
@@ -188,15 +220,31 @@ impl Shared {
         }
     }
 
+    /// Returns the collections that cannot be read, with the reasons.
+    pub(super) fn failures(&self) -> Vec<(String, ClusterError)> {
+        self.unreadable.lock().iter().map(|(what, error)| (what.clone(), error.clone())).collect()
+    }
+
     /// Returns the reason why a collection cannot be read.
-    pub(super) fn failure(&self) -> Option<String> {
-        self.unreadable.lock().values().next().cloned()
+    pub(super) fn failure(&self, what: &str) -> Option<ClusterError> {
+        self.unreadable.lock().get(what).cloned()
+    }
+
+    /// Returns the reason why a collection is empty, if its type does not exist.
+    pub(super) fn absence(&self, what: &str) -> Option<ClusterError> {
+        self.missing.lock().get(what).cloned()
     }
 
     fn unready(&self, what: &str) -> String {
         match self.unreadable.lock().get(what) {
-            Some(reason) => reason.clone(),
+            Some(error) => error.message.clone(),
             None => format!("{what} are not listed yet"),
         }
     }
+}
+
+/// Describes an error with its hint.
+pub(super) fn with_hint(error: &ClusterError) -> String {
+    let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{}{hint}", error.message)
 }

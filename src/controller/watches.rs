@@ -15,7 +15,7 @@ use super::claims;
 use super::index::{Affected, RoutemapObject};
 use super::keys::{ObjectKey, ResourceKey, TypeId};
 use super::live::Live;
-use super::shared::Shared;
+use super::shared::{ROUTEMAPS, Shared, routes_of};
 use super::watched::WatchedObject;
 use crate::adapters::kubernetes::{Change, Operation, api_resource, changes, spaced};
 use crate::model::object::ResourceKind;
@@ -53,7 +53,7 @@ async fn routemaps(shared: Arc<Shared>) {
         move |object: DynamicObject| Some(parse(&shared, object))
     };
     let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, &kind, Some(&labels), parse));
-    shared.metrics.watch_started("routemaps");
+    shared.metrics.watch_started(ROUTEMAPS);
     while let Some(change) = changes.next().await {
         routemaps_changed(&shared, change).await;
     }
@@ -63,16 +63,24 @@ async fn routemaps(shared: Arc<Shared>) {
 pub(super) async fn routemaps_changed(shared: &Arc<Shared>, change: Change<RoutemapObject>) {
     match change {
         Change::Listed(objects) => {
-            let affected = shared.index.routemaps_listed(objects);
-            shared.recovered("routemaps");
-            let types = claims::claim_all(shared).await;
-            watch_targets(shared, types);
-            shared.push(affected);
+            shared.recovered(ROUTEMAPS);
+            routemaps_listed(shared, objects).await;
+        }
+        Change::Missing(error) => {
+            shared.missing(ROUTEMAPS, error);
+            routemaps_listed(shared, Vec::new()).await;
         }
         Change::Applied(object) => shared.push(shared.index.routemap_applied(object)),
         Change::Deleted(object) => shared.push(shared.index.routemap_deleted(&object.key)),
-        Change::Failed(error) => shared.failed("routemaps", &error),
+        Change::Failed(error) => shared.failed(ROUTEMAPS, error),
     }
+}
+
+async fn routemaps_listed(shared: &Arc<Shared>, objects: Vec<RoutemapObject>) {
+    let affected = shared.index.routemaps_listed(objects);
+    let types = claims::claim_all(shared).await;
+    watch_targets(shared, types);
+    shared.push(affected);
 }
 
 async fn resources(shared: Arc<Shared>, of_type: TypeId) {
@@ -104,16 +112,20 @@ pub(super) fn resources_changed(
             shared.recovered(&what);
             shared.push(shared.index.resources_listed(of_type, objects));
         }
+        Change::Missing(error) => {
+            shared.missing(&what, error);
+            shared.push(shared.index.resources_listed(of_type, Vec::new()));
+        }
         Change::Applied(object) => shared.push(shared.index.resource_applied(of_type, observed(object))),
         Change::Deleted(object) => shared.push(shared.index.resource_deleted(of_type, &observed(object))),
-        Change::Failed(error) => shared.failed(&what, &error),
+        Change::Failed(error) => shared.failed(&what, error),
     }
 }
 
 async fn targets(shared: Arc<Shared>, of_type: TypeId) {
     let Some(resource_type) = shared.types.get(of_type) else { return };
     let kind = &resource_type.resource;
-    let what = format!("routes of type {kind}");
+    let what = routes_of(kind);
     let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, kind, None, live));
     shared.metrics.watch_started(&what);
     while let Some(change) = changes.next().await {
@@ -128,11 +140,16 @@ pub(super) fn targets_changed(shared: &Shared, of_type: TypeId, what: &str, chan
             shared.recovered(what);
             shared.index.targets_listed(of_type, objects)
         }
+        Change::Missing(error) => {
+            shared.missing(what, error);
+            shared.index.targets_listed(of_type, Vec::new())
+        }
         Change::Applied((key, live)) => shared.index.target_applied(&ResourceKey { of_type, key }, live),
         Change::Deleted((key, live)) => shared.index.target_deleted(&ResourceKey { of_type, key }, &live),
         Change::Failed(error) => {
-            shared.failed(what, &error);
-            match error.kind {
+            let kind = error.kind;
+            shared.failed(what, error);
+            match kind {
                 ClusterErrorKind::Forbidden => shared.index.targets_unreadable(of_type),
                 _ => return,
             }

@@ -6,6 +6,7 @@ use helm_yaml::value_from_yaml;
 use serde_json::{Map, Value};
 
 use super::config::{Config, ResourceType};
+use super::drift::SERVER_METADATA;
 use super::fields::{Fields, Mistakes, shown};
 use super::render::MAX_OUTPUT;
 use super::weighted_routes;
@@ -118,6 +119,13 @@ fn check_metadata(
             shown(name)
         );
         mistakes.add(fields.at("name"), message);
+    }
+    for key in SERVER_METADATA {
+        let value = metadata.get(key).unwrap_or(&Value::Null);
+        // `kubectl create --dry-run` writes null.
+        if !value.is_null() && value != "" {
+            mistakes.add(fields.at(key), "is set by the API server; remove it");
+        }
     }
     let given = mistakes.text(&fields, "namespace").unwrap_or(namespace);
     if given != namespace && !config.allows_other_namespaces {

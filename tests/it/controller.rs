@@ -7,6 +7,7 @@ mod election;
 mod faults;
 mod finalizers;
 mod mistakes;
+mod normalized;
 mod routes;
 mod traffic;
 mod tutorials;

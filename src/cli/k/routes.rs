@@ -1,6 +1,7 @@
 //! `iter8 k routes`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
@@ -16,6 +17,9 @@ use crate::cli::output;
 use crate::cli::signals::Interruption;
 use crate::model::codec::to_yaml;
 use crate::model::duration::GoDuration;
+
+/// Longest time between two looks while waiting: a failed request for a comparison is repeated.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Flags of `k routes`.
 #[derive(Debug, Args)]
@@ -80,11 +84,11 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
             return watch(&mut routes, &args).await;
         }
         if !args.wait {
-            show(&routes, &args)?;
+            show(&routes, &args).await?;
             return Ok(Exit::Done);
         }
         let is_in_place = tokio::time::timeout(args.timeout.0, wait(&mut routes)).await.is_ok();
-        show(&routes, &args)?;
+        show(&routes, &args).await?;
         Ok(if is_in_place { Exit::Done } else { Exit::AssertionFailed })
     };
     tokio::select! {
@@ -96,11 +100,11 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
 async fn watch(routes: &mut Routes, args: &RoutesArgs) -> Result<Exit, AppError> {
     let mut last = String::new();
     loop {
-        let states = routes.states();
+        let states = routes.states().await;
         // Times since a change grow without a change.
         let without_times = text(&states, &routes.place, args, None);
         if without_times != last {
-            show(routes, args)?;
+            show(routes, args).await?;
             last = without_times;
         }
         routes.changed().await;
@@ -109,16 +113,16 @@ async fn watch(routes: &mut Routes, args: &RoutesArgs) -> Result<Exit, AppError>
 
 async fn wait(routes: &mut Routes) {
     loop {
-        let states = routes.states();
+        let states = routes.states().await;
         if !states.is_empty() && states.iter().all(RoutemapState::is_in_place) {
             return;
         }
-        routes.changed().await;
+        let _ = tokio::time::timeout(RETRY_INTERVAL, routes.changed()).await;
     }
 }
 
-fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
-    let states = routes.states();
+async fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
+    let states = routes.states().await;
     let text = match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&states);
@@ -152,6 +156,12 @@ fn routemap(state: &RoutemapState, args: &RoutesArgs, now: Option<DateTime<Utc>>
     };
     for mistake in &state.mistakes {
         text.push_str(&format!("  not valid: {mistake}\n"));
+    }
+    for reason in &state.unreadable {
+        text.push_str(&format!("  not decided: {reason}\n"));
+    }
+    for reason in &state.missing_types {
+        text.push_str(&format!("  missing type: {reason}\n"));
     }
     let head = ["  VERSION", "WEIGHT", "AVAILABLE"].map(str::to_owned);
     let version = |(number, version): (usize, &VersionState)| {
@@ -187,9 +197,7 @@ fn describe(route: &RouteState, now: Option<DateTime<Utc>>) -> String {
         RoutePhase::Missing => "does not exist yet".to_owned(),
         RoutePhase::Refused => format!("not applied: {detail}"),
         RoutePhase::Empty => "renders nothing".to_owned(),
-        RoutePhase::Unknown => {
-            "state unknown: its type cannot be listed, or was listed before a routemap rendered it".to_owned()
-        }
+        RoutePhase::Unknown => format!("not known: {detail}"),
         RoutePhase::Pending => "is not read yet".to_owned(),
     };
     match (route.changed, now) {

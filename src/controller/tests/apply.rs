@@ -1,4 +1,5 @@
-//! Server-side apply by one field manager, without conflicts.
+//! Server-side apply by one field manager, without conflicts. As a real API server, it stores another object than it is sent: nulls are
+//! dropped, and defaults are added, also inside of lists.
 
 use serde_json::{Map, Value, json};
 
@@ -7,6 +8,7 @@ pub(super) fn apply(mut object: Value, desired: &Value) -> Value {
     let owned = object["metadata"]["managedFields"][0]["fieldsV1"].clone();
     remove(&mut object, &owned, desired);
     merge(&mut object, desired);
+    normalize(&mut object);
     object["metadata"]["managedFields"] = json!([{
         "manager": "iter8", "operation": "Apply", "apiVersion": desired["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": fields(desired),
     }]);
@@ -39,13 +41,25 @@ fn merge(object: &mut Value, desired: &Value) {
     }
 }
 
+fn normalize(object: &mut Value) {
+    object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    if let Some(spec) = object["spec"].as_object_mut() {
+        spec.retain(|_, value| !value.is_null());
+    }
+    for http in object["spec"]["http"].as_array_mut().into_iter().flatten() {
+        for route in http["route"].as_array_mut().into_iter().flatten() {
+            route["destination"]["port"] = json!({"number": 80});
+        }
+    }
+}
+
 /// Returns the field set of an object, without its identity.
 fn fields(object: &Value) -> Value {
     let mut set = field_set(object);
     let top = set.as_object_mut().unwrap();
     top.retain(|key, _| !["f:apiVersion", "f:kind"].contains(&key.as_str()));
     if let Some(metadata) = top.get_mut("f:metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|key, _| !["f:name", "f:namespace"].contains(&key.as_str()));
+        metadata.retain(|key, _| !["f:name", "f:namespace", "f:creationTimestamp"].contains(&key.as_str()));
         if metadata.is_empty() {
             top.remove("f:metadata");
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::api_server::{ApiServer, Collection, Event};
+use super::apply::apply;
 use super::scenario::{
     Action, CONFIG, OBJECTS, has_finalizer, release, resource, resource_name, routemap_name, target_name,
 };
@@ -18,7 +19,6 @@ use crate::adapters::kubernetes::Change;
 use crate::controller::events::Events;
 use crate::controller::keys::TypeId;
 use crate::controller::lease::{Leadership, LeadershipSender};
-use crate::controller::live::Live;
 use crate::controller::metrics::Metrics;
 use crate::controller::reconcile::reconcile;
 use crate::controller::run::{follow_leadership, work};
@@ -219,8 +219,8 @@ impl Cluster {
             let Rendered::Desired(desired) = &output.result else { continue };
             let name = &desired.target.name;
             let live = self.server.get(Collection::Targets, name);
-            let live = Live::of(dynamic(live.unwrap_or_else(|| panic!("{name} does not exist"))));
-            assert_eq!(live.difference(&Value::Object(desired.object.clone()), None), None, "{name}");
+            let live = live.unwrap_or_else(|| panic!("{name} does not exist"));
+            assert_eq!(live, apply(live.clone(), &Value::Object(desired.object.clone())), "{name}");
         }
         let versions = routemaps.iter().flat_map(|routemap| &routemap.versions);
         let named: BTreeSet<&ResourceRef> = versions.flat_map(|version| &version.resources).collect();
@@ -287,6 +287,7 @@ fn map<T>(change: Change<Value>, read: impl Fn(Value) -> T) -> Change<T> {
         Change::Listed(objects) => Change::Listed(objects.into_iter().map(read).collect()),
         Change::Applied(object) => Change::Applied(read(object)),
         Change::Deleted(object) => Change::Deleted(read(object)),
+        Change::Missing(error) => Change::Missing(error),
         Change::Failed(error) => Change::Failed(error),
     }
 }

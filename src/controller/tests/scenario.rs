@@ -148,9 +148,11 @@ apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata:
   name: {name}
+  creationTimestamp: null
   {is_canary}labels: {{canary: 'yes'}}{{{{ end }}}}
 spec:
   hosts: ['{{{{ .Name }}}}']
+  tls: null
   http:
   - route:
     - destination: {{host: v0}}

@@ -1,11 +1,12 @@
 //! `iter8 k routes`: what the controller sees and decides.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use super::controller_case::{ControllerCase, routemap, routemap_with, template};
+use super::controller_case::{CONFIG, ControllerCase, routemap, routemap_with, template};
+use crate::kubernetes::cluster_case::ClusterCase;
 use crate::support::cli_case::CliOutput;
 
 /// Runs `iter8 k routes` in the namespace.
@@ -38,6 +39,118 @@ fn routes_are_shown_with_versions_and_reasons() {
     assert_eq!(states[0]["versions"][1]["available"], false);
     assert_eq!(states[0]["routes"][0]["state"], "inPlace");
     routes(&case, &["shop"]).expect(2, &["no routemap is named `shop`", "broken, shop-routemap"]);
+}
+
+/// A running `iter8 k routes --watch`; killed at the end of the test.
+struct Watch {
+    child: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+}
+
+impl Watch {
+    fn start(case: &ControllerCase) -> Self {
+        let mut command = case.case.command(["k", "routes", "--watch", "-n", &case.case.namespace]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        Self { child, lines: Box::new(lines) }
+    }
+
+    /// Waits for a line with this text.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) {
+        assert!(self.lines.any(|line| line.contains(text)), "it ended without {text:?}");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A user who may read these types, and nothing else.
+fn user(case: &ControllerCase, rules: &[(&str, &str)]) -> ClusterCase {
+    let rule = |(group, resources): &(&str, &str)| {
+        format!("{{apiGroups: ['{group}'], resources: [{resources}], verbs: [get, list, watch]}}")
+    };
+    let rules: Vec<String> = rules.iter().map(rule).collect();
+    let namespace = case.case.namespace.as_str();
+    case.apply(&format!(
+        "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: viewer}}}}\n---\n\
+         {{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: viewer}}, rules: [{}]}}\n---\n\
+         {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: viewer}}, \
+         subjects: [{{kind: ServiceAccount, name: viewer, namespace: {namespace}}}], \
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: viewer}}}}\n",
+        rules.join(", ")
+    ));
+    let token = case.case.cluster.token(namespace, "viewer");
+    case.case.as_user(case.case.cluster.kubeconfig_with_token(&token, namespace))
+}
+
+#[test]
+fn types_that_cannot_be_read_concern_only_the_routemaps_that_need_them() {
+    let Some(case) = ControllerCase::new() else { return };
+    let config = format!(
+        "{CONFIG}  late: {{Group: late.example, Version: v1, Resource: things}}\n  \
+         quota: {{Group: '', Version: v1, Resource: resourcequotas}}\n"
+    );
+    let controller = case.controller("iter8-0", &config, &[]);
+    controller.wait_until_ready();
+    case.shop();
+    let other = |name: &str, from: &str, to: &str| {
+        let routemap = routemap_with(name, &["shop-0", "shop-1"], &template(name));
+        assert!(routemap.contains(from), "{routemap}");
+        case.apply(&routemap.replace(from, to));
+    };
+    other("forbidden", "gvrShort: isvc, name: shop-1", "gvrShort: deploy, name: shop-1");
+    other("late", "gvrShort: isvc, name: shop-1", "gvrShort: late, name: shop-1");
+    let quota = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: quota}\nspec: {hard: {pods: 5}}\n";
+    case.apply(&routemap_with("quota", &["shop-0"], quota).replace("gvrShort: vs\n", "gvrShort: quota\n"));
+    case.case.cluster.wait_for("resourcequotas", &case.case.namespace, "quota", |_| true);
+    case.wait_for_weights("forbidden", &[("forbidden-0", 1)]);
+    case.wait_for_weights("late", &[("late-0", 1)]);
+    case.wait_for_shop();
+
+    let readable = [
+        ("", "configmaps"),
+        ("serving.kserve.io", "inferenceservices"),
+        ("networking.istio.io", "virtualservices"),
+        ("late.example", "things"),
+    ];
+    let user = user(&case, &readable);
+    let path = case.case.cli.path("iter8-0.yaml");
+    let view = |args: &[&str]| user.k([&["routes", "--config", path.to_str().unwrap()], args].concat());
+    snapshot(&case, "types_that_cannot_be_read", view(&[]).exits(0));
+    view(&["shop-routemap", "late", "--wait"]).exits(0);
+    for name in ["forbidden", "quota"] {
+        view(&[name, "--wait", "--timeout", "500ms"]).exits(1);
+    }
+    let states: Value = serde_json::from_str(&view(&["forbidden", "-o", "json"]).exits(0).stdout).unwrap();
+    assert!(states[0]["unreadable"][0].as_str().unwrap().contains("list deployments.apps"), "{states}");
+    assert_eq!(states[0]["routes"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn routemaps_that_cannot_be_listed_are_an_error() {
+    let Some(case) = ControllerCase::new() else { return };
+    let user = user(&case, &[("serving.kserve.io", "inferenceservices")]);
+    user.k(["routes"]).expect(4, &["cannot read the routes", "cannot list configmaps"]);
+}
+
+#[test]
+fn a_route_that_is_claimed_during_the_wait_is_read() {
+    let Some(case) = ControllerCase::new() else { return };
+    // The type is listed for another routemap, before anyone claims the second VirtualService.
+    case.ready_models(&["shop-0", "shop-1"]);
+    case.apply(&routemap("other"));
+    let both = template("shop").replace("{{ index .Weights 0 }}", "1").replace("{{ index .Weights 1 }}", "1");
+    let both: String = both.lines().filter(|line| !line.contains("{{")).map(|line| format!("{line}\n")).collect();
+    case.apply(&both);
+    let mut watch = Watch::start(&case);
+    watch.wait_for("other: does not exist yet");
+    case.apply(&routemap("shop"));
+    watch.wait_for("shop: in place");
 }
 
 #[test]
@@ -109,13 +222,9 @@ fn a_watch_prints_each_change() {
     let _controller = case.ready_controller();
     case.shop();
     case.wait_for_shop();
-    let mut command = case.case.command(["k", "routes", "--watch", "-n", &case.case.namespace]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("1        0       no: isvc")));
+    let mut watch = Watch::start(&case);
+    watch.wait_for("1        0       no: isvc");
     case.model("shop-1");
     case.set_ready("shop-1", "True");
-    assert!(lines.any(|line| line.contains("1        1       yes")));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    watch.wait_for("1        1       yes");
 }

@@ -34,6 +34,8 @@ const WATCH_TIMEOUT: u32 = 60;
 pub(crate) enum Change<T> {
     /// All objects that exist now.
     Listed(Vec<T>),
+    /// The type does not exist, so there are no objects.
+    Missing(ClusterError),
     /// An object was created or changed.
     Applied(T),
     /// An object was deleted, or no longer matches the selector. This is its last state.
@@ -83,7 +85,7 @@ struct Collection<K, T, F> {
     /// True if the latest list or a later change contained an object.
     has_objects: bool,
     missing_since: Option<Instant>,
-    /// True if the missing type was yielded as an empty list.
+    /// True if the missing type was yielded.
     is_known_missing: bool,
     pauses: ExponentialBackoff,
     /// End of the last pause.
@@ -185,7 +187,7 @@ where
             return is_first.then_some(Change::Failed(failure));
         }
         (self.is_known_missing, self.has_objects) = (true, false);
-        Some(Change::Listed(Vec::new()))
+        Some(Change::Missing(failure))
     }
 
     fn restart(&mut self) {

@@ -26,6 +26,19 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n").replace('\t', " ")
 }
 
+/// Escapes the same characters as [`printable`] in serialized JSON, as JSON does, so that readers get the original string.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_active(c) {
+            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// Control characters, invisible ones, and those that reorder text or separate lines.
 pub(crate) fn is_active(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
@@ -83,6 +96,10 @@ mod tests {
         assert_eq!(printable("x\u{9b}2J\u{2066}y\u{feff}"), "x\\u{9b}2J\\u{2066}y\\u{feff}");
         assert_eq!(printable("é ש 模"), "é ש 模");
         assert_eq!(printable("a\u{200b}b\u{2028}c\u{e0041}"), "a\\u{200b}b\\u{2028}c\\u{e0041}");
+        let text = "a\u{202e}b\u{7f}\u{e0041}\n\t\"";
+        let json = printable_json(&serde_json::to_string(text).unwrap());
+        assert_eq!(json, r#""a\u202eb\u007f\udb40\udc41\n\t\"""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         assert_eq!(one_line("a\r\n::error::\tb"), "a\\u{d}\\n::error:: b");
     }
 }

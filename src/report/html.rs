@@ -21,7 +21,7 @@ use super::show::clipped;
 use super::view::ReportView;
 use super::{Format, ReportError};
 use crate::model::document::Experiment;
-use crate::model::text::printable;
+use crate::model::text::{one_line, printable};
 use page::Bounds;
 
 pub(super) const FORMAT: Format = Format {
@@ -55,7 +55,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         let mut context = tera::Context::from_serialize(&page)?;
         context.insert("style", include_str!("html/style.css"));
         context.insert("spec", &printable(&spec::render(experiment, &bounds)?));
-        text = tera.render("report.html", &context)?;
+        text = without_commands(&tera.render("report.html", &context)?);
         if text.len() <= MAX_BYTES {
             break;
         }
@@ -63,14 +63,33 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     Ok(text)
 }
 
+/// Escapes the start of lines that look like a command to a CI system, in whose log a page may be printed: `::error::x`. Scripts and
+/// queries have such lines.
+fn without_commands(page: &str) -> String {
+    let line = |line: &str| {
+        let text = line.trim_start();
+        let indent = &line[..line.len() - text.len()];
+        match text.split_at_checked(2) {
+            Some(("::", rest)) => format!("{indent}&#58;&#58;{rest}"),
+            Some(("##", rest)) => format!("{indent}&#35;&#35;{rest}"),
+            _ => line.to_owned(),
+        }
+    };
+    page.split_inclusive('\n').map(line).collect()
+}
+
 /// Truncates every string of a page, queries less than others, and escapes active characters. Paths of curves are our own and stay whole.
 fn tidy(page: &mut Value, max: usize) {
     match page {
-        Value::String(text) => *text = printable(&clipped(text, max)),
+        Value::String(text) => *text = one_line(&clipped(text, max)),
         Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, max)),
         Value::Object(map) => {
             for (key, item) in map.iter_mut().filter(|(key, _)| *key != "path") {
-                tidy(item, if key == "query" { max * 20 } else { max });
+                match item {
+                    // Queries may have several lines.
+                    Value::String(text) if key == "query" => *text = printable(&clipped(text, max * 20)),
+                    _ => tidy(item, max),
+                }
             }
         }
         _ => {}

@@ -15,6 +15,7 @@
 use super::view::ReportView;
 use super::{Format, ReportError};
 use crate::model::document::Experiment;
+use crate::model::text::printable_json;
 
 pub(super) const FORMAT: Format = Format {
     name: "json",
@@ -25,7 +26,7 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&ReportView::of(experiment))?;
+    let mut text = printable_json(&serde_json::to_string_pretty(&ReportView::of(experiment))?);
     text.push('\n');
     Ok(text)
 }

@@ -116,10 +116,17 @@ pub struct LoadShard {
     pub traffic: Traffic,
     /// The load was interrupted.
     pub interrupted: bool,
+    /// Longest time in which the process did not run.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stalled_nanos: u64,
     /// Non-empty histograms by name: `latency`, `serviceTime` …
     pub histograms: BTreeMap<String, EncodedHistogram>,
     /// The load over time.
     pub timeline: TimelineShard,
+}
+
+fn is_zero(nanos: &u64) -> bool {
+    *nanos == 0
 }
 
 /// Occurrences of a cause.

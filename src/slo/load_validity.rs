@@ -23,6 +23,9 @@ const MAX_IDLE_CLOSED: f64 = 0.01;
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
 const SLACK: f64 = 0.05;
 
+/// Minimum share of the missing time in which a load generator that causes it did not run.
+const MIN_STALLED: f64 = 0.5;
+
 /// Share of requests that the load generator may delay without a remark.
 const MAX_OWN_LATE: f64 = 0.01;
 
@@ -54,14 +57,23 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
         return Some(gap);
     }
     let requested = load.requested_rate?;
-    let cause = "too few connections, or the service cannot keep up";
+    let cause = |missing: f64| {
+        let stalled = load.stalled.map_or(Duration::ZERO, |stalled| stalled.0);
+        if stalled.is_zero() || stalled.as_secs_f64() < missing * MIN_STALLED {
+            return "too few connections, or the service cannot keep up".to_owned();
+        }
+        let seconds = rounded(stalled.as_secs_f64());
+        format!("the load generator was stopped or got no CPU time for {seconds} s")
+    };
     if is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0) {
         let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
-        return Some(format!("the load achieved {achieved} of {requested} requests/s: {cause}"));
+        let missing = missing(load.requested_rate?, load.achieved_rate, load.counts.requests, load.duration.0);
+        return Some(format!("the load achieved {achieved} of {requested} requests/s: {}", cause(missing)));
     }
     let due = load.counts.requests.saturating_add(load.counts.dropped);
     let dropped = load.counts.dropped as f64;
     if dropped > MAX_DROPPED * due as f64 && dropped > SLACK * requested {
+        let cause = cause(dropped / requested);
         return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.counts.dropped));
     }
     None
@@ -69,13 +81,16 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
 
 /// Returns true if the load achieved less than its rate, and not for a hiccup alone.
 pub fn is_missed(requested: f64, achieved: f64, requests: u64, duration: Duration) -> bool {
+    let is_hiccup = requests > 0 && achieved > 0.0 && missing(requested, achieved, requests, duration) <= SLACK;
+    achieved < MIN_ACHIEVED * requested && !is_hiccup
+}
+
+/// Returns the seconds that requests took longer than planned, or would have been sent in if they had not been dropped.
+fn missing(requested: f64, achieved: f64, requests: u64, duration: Duration) -> f64 {
     // Some requests may be sent and not counted: those at the start of a connection, for example.
     let at_most_sent = achieved * duration.as_secs_f64();
     let sent = if requests as f64 >= at_most_sent / 2.0 { requests as f64 } else { at_most_sent };
-    // Time that the requests took longer than planned, or would have been sent in if they had not been dropped.
-    let missing = sent * (1.0 / achieved - 1.0 / requested);
-    let is_hiccup = requests > 0 && achieved > 0.0 && missing <= SLACK;
-    achieved < MIN_ACHIEVED * requested && !is_hiccup
+    sent * (1.0 / achieved - 1.0 / requested)
 }
 
 /// Returns true if the load generator itself delayed so many requests that readers should know.
@@ -183,6 +198,23 @@ mod tests {
             inconclusive_reason(&load(Some(1000.0), 951.0, 9_499, 501)).unwrap(),
             format!("the load dropped 501 of 10000 requests that were due: {cause}")
         );
+    }
+
+    #[test]
+    fn a_load_generator_that_was_stopped_is_the_cause_of_a_missed_rate() {
+        let stalled = |load: LoadRecord| LoadRecord { stalled: Some(GoDuration(Duration::from_secs(2))), ..load };
+        let cause = "the load generator was stopped or got no CPU time for 2 s";
+        assert_eq!(
+            inconclusive_reason(&stalled(load(Some(100.0), 50.0, 200, 0))).unwrap(),
+            format!("the load achieved 50 of 100 requests/s: {cause}")
+        );
+        assert_eq!(
+            inconclusive_reason(&stalled(load(Some(100.0), 96.0, 800, 200))).unwrap(),
+            format!("the load dropped 200 of 1000 requests that were due: {cause}")
+        );
+        // Only a part of the missing time.
+        let reason = inconclusive_reason(&stalled(load(Some(100.0), 50.0, 1_000, 0))).unwrap();
+        assert!(reason.ends_with("the service cannot keep up"), "{reason}");
     }
 
     #[test]

@@ -187,6 +187,7 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
         traffic: outcome.traffic.in_document(),
         interrupted: outcome.interrupted,
+        stalled: Some(outcome.stalled).filter(|stalled| !stalled.is_zero()).map(GoDuration),
         series: outcome.timeline.series(MAX_INTERVALS),
         shards: outcome.shards.clone(),
         ..record

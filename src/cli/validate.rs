@@ -12,6 +12,7 @@ use crate::app::error::AppError;
 use crate::app::run::ResultPolicy;
 use crate::app::values::Network;
 use crate::model::document::TaskSpec;
+use crate::model::text::one_line;
 
 /// Flags of `validate`.
 #[derive(Debug, Args)]
@@ -41,6 +42,6 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
     };
     let names: Vec<_> = spec.iter().map(TaskSpec::name).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
-    output::to_stdout(&format!("{source}: valid, {} task{plural}: {}\n", names.len(), names.join(", ")))?;
+    output::to_stdout(&format!("{source}: valid, {} task{plural}: {}\n", names.len(), one_line(&names.join(", "))))?;
     Ok(Exit::Done)
 }

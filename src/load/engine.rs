@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::histograms::HistogramKind;
 use super::limits::raise_open_files;
 use super::outcome::LoadOutcome;
+use super::pauses::Pauses;
 use super::plan::{LoadError, LoadPlan, StopMode};
 use super::protocol::Protocol;
 use super::series::SharedSeries;
@@ -27,9 +28,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// Time between waking the workers and the start of the schedule, so that its first slots are not late.
 const LEAD: Duration = Duration::from_millis(2);
-
-/// Shortest pause of this process that is recorded.
-const STALL: Duration = Duration::from_millis(100);
 
 /// Runs the load and returns its outcome. Connections are opened first, for at most a second; then the schedule starts.
 ///
@@ -54,7 +52,7 @@ pub async fn run<P: Protocol>(
     let startup_check = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, shutdown.clone());
     let shared = Arc::new(Shared::new(protocol, plan, startup_check, threads));
     let workers = Workers::start(&shared, threads, (connections, in_flight), &shutdown)?;
-    let WorkersOutcome { reports, queues, mut schedule, series, stopped, stalled } =
+    let WorkersOutcome { reports, queues, mut schedule, series, stopped, paused } =
         workers.watch(&shared, &shutdown, &stop, progress).await;
     let failed = shared.startup_check.error(&shared.plan.target);
     // Nothing is due after the end of a failed load.
@@ -66,7 +64,7 @@ pub async fn run<P: Protocol>(
     let timeline = stopped.or(merged.last_ended).map_or_else(Timeline::default, |end| series.timeline(end));
     let outcome = LoadOutcome {
         timeline,
-        stalled,
+        paused,
         ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
     };
     if let Some(error) = failed {
@@ -106,8 +104,8 @@ struct WorkersOutcome {
     series: Arc<SharedSeries>,
     /// Instant at which the load was interrupted, if it was.
     stopped: Option<Instant>,
-    /// Longest time in which this process did not run.
-    stalled: Duration,
+    /// Time in which this process did not run.
+    paused: Duration,
 }
 
 /// Channels to the workers' threads.
@@ -188,13 +186,12 @@ impl Workers {
         let mut ticks = tokio::time::interval(INTERVAL);
         let mut schedule = pacer.cursor();
         let mut is_closed = false;
-        let mut stalled = Duration::ZERO;
-        let mut waits_since = Instant::now();
+        let mut pauses = Pauses::new(INTERVAL, Instant::now());
         let reports = loop {
             tokio::select! {
                 biased;
                 reports = &mut done => {
-                    stalled = stalled.max(waits_since.elapsed());
+                    pauses.wakes(Instant::now());
                     break reports;
                 }
                 () = stop.cancelled(), if stopped.is_none() => {
@@ -203,14 +200,14 @@ impl Workers {
                     shutdown.cancel();
                 }
                 _ = ticks.tick() => {
-                    stalled = stalled.max(waits_since.elapsed());
+                    pauses.wakes(Instant::now());
                     let elapsed = start.elapsed();
                     if stopped.is_none() {
                         // Advances with the load, so that summing up need not walk through the whole schedule.
                         schedule.due_by(shared.plan.max_duration.map_or(elapsed, |end| end.min(elapsed)));
                     }
                     progress(shared.progress(elapsed));
-                    waits_since = Instant::now();
+                    pauses.waits(Instant::now());
                 }
                 () = tokio::time::sleep_until(ends.unwrap_or(start).into()), if !is_closed && ends.is_some() => {
                     is_closed = true;
@@ -221,7 +218,6 @@ impl Workers {
                 }
             }
         };
-        let stalled = Some(stalled.saturating_sub(INTERVAL)).filter(|stalled| *stalled >= STALL).unwrap_or_default();
-        WorkersOutcome { reports, queues, schedule, series, stopped, stalled }
+        WorkersOutcome { reports, queues, schedule, series, stopped, paused: pauses.total() }
     }
 }

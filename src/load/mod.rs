@@ -23,6 +23,7 @@ mod in_flight;
 mod limits;
 pub mod outcome;
 pub mod pacing;
+mod pauses;
 pub mod plan;
 pub mod progress;
 pub mod protocol;

@@ -45,8 +45,8 @@ pub struct LoadOutcome {
     pub traffic: Traffic,
     /// The load was interrupted. Requests in flight at that time are not counted.
     pub interrupted: bool,
-    /// Longest time in which this process did not run: it was stopped, or got no CPU time.
-    pub stalled: Duration,
+    /// Time in which the load generator did not run: it was stopped, or got no CPU time. If pods share the load, their sum.
+    pub paused: Duration,
     /// Distributions of times.
     pub histograms: Histograms,
     /// The load over time.
@@ -102,7 +102,7 @@ impl LoadOutcome {
             causes: stats.causes(),
             traffic: stats.traffic,
             interrupted: stopped.is_some(),
-            stalled: Duration::ZERO,
+            paused: Duration::ZERO,
             histograms: stats.into_histograms(),
             timeline: Timeline::default(),
             shards: None,

@@ -53,7 +53,7 @@ impl LoadOutcome {
             causes: self.causes.iter().map(cause).collect(),
             traffic: self.traffic,
             interrupted: self.interrupted,
-            stalled_nanos: u64::try_from(self.stalled.as_nanos()).unwrap_or(u64::MAX),
+            paused_nanos: u64::try_from(self.paused.as_nanos()).unwrap_or(u64::MAX),
             histograms: self.histograms.encode()?,
             timeline: self.timeline.shard()?,
         })
@@ -82,7 +82,7 @@ impl LoadOutcome {
             causes,
             traffic: shard.traffic,
             interrupted: shard.interrupted,
-            stalled: Duration::from_nanos(shard.stalled_nanos),
+            paused: Duration::from_nanos(shard.paused_nanos),
             histograms,
             timeline: Timeline::from_shard(&shard.timeline)?,
             shards: None,
@@ -119,7 +119,7 @@ impl LoadOutcome {
             add_cause(&mut self.causes, *cause, *count, details);
         }
         self.interrupted |= other.interrupted;
-        self.stalled = self.stalled.max(other.stalled);
+        self.paused = self.paused.saturating_add(other.paused);
         self.histograms.add(&other.histograms);
         self.timeline.merge(&other.timeline);
     }

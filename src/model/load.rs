@@ -85,9 +85,10 @@ pub struct LoadRecord {
     /// True if the load was aborted because none of its first requests got a response.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub aborted: bool,
-    /// Longest time in which the load generator did not run, because it was stopped or got no CPU time; absent if it always ran.
+    /// Time in which the load generator did not run, because it was stopped or got no CPU time: the mean of all pods; absent if it
+    /// always ran.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stalled: Option<GoDuration>,
+    pub paused: Option<GoDuration>,
     /// The load over time; absent if no request ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,

@@ -116,9 +116,9 @@ pub struct LoadShard {
     pub traffic: Traffic,
     /// The load was interrupted.
     pub interrupted: bool,
-    /// Longest time in which the process did not run.
+    /// Time in which the process did not run.
     #[serde(skip_serializing_if = "is_zero")]
-    pub stalled_nanos: u64,
+    pub paused_nanos: u64,
     /// Non-empty histograms by name: `latency`, `serviceTime` …
     pub histograms: BTreeMap<String, EncodedHistogram>,
     /// The load over time.

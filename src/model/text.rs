@@ -11,14 +11,10 @@ pub(crate) fn prefix(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }
 
-/// Escapes control characters and bidirectional overrides (`\u{202e}`), which could rewrite or reorder what a reader sees. Line ends
-/// and tabs are kept.
+/// Escapes control characters and bidirectional overrides (`\u{202e}`), which could rewrite or reorder what a reader sees, and commands
+/// to CI systems (`##vso[…]`), in whose logs the text may appear. Line ends and tabs are kept.
 pub(crate) fn printable(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_active(c) { escaped.extend(c.escape_unicode()) } else { escaped.push(c) }
-    }
-    escaped
+    escaped(text, |c, escaped| escaped.extend(c.escape_unicode()))
 }
 
 /// Like [`printable`], in one line: text from outside could start a line that looks like ours, or like a command to a CI system.
@@ -28,15 +24,36 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Escapes the same characters as [`printable`] in serialized JSON, as JSON does, so that readers get the original string.
 pub(crate) fn printable_json(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        if is_active(c) {
-            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            escaped.push(c);
+    escaped(json, |c, escaped| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
         }
+    })
+}
+
+/// Replaces every character that must not be printed by what `escape` appends.
+fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if is_active(c) || is_command(&text[at..]) { escape(c, &mut escaped) } else { escaped.push(c) }
     }
     escaped
+}
+
+/// Returns true at the start of a command to GitHub Actions, Azure Pipelines or TeamCity that works anywhere in a line: `##[error]`,
+/// `##vso[task.complete]`.
+fn is_command(text: &str) -> bool {
+    let name = text.strip_prefix("##");
+    name.is_some_and(|name| name.trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('['))
+}
+
+/// Replaces `::` at the start of lines by `colons`: GitHub Actions would execute `::error::x`.
+pub(crate) fn without_commands(text: &str, colons: &str) -> String {
+    let line = |line: &str| match line.trim_start().strip_prefix("::") {
+        Some(rest) => format!("{}{colons}{rest}", &line[..line.len() - rest.len() - 2]),
+        None => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 /// Control characters, invisible ones, and those that reorder text or separate lines.
@@ -96,10 +113,27 @@ mod tests {
         assert_eq!(printable("x\u{9b}2J\u{2066}y\u{feff}"), "x\\u{9b}2J\\u{2066}y\\u{feff}");
         assert_eq!(printable("é ש 模"), "é ש 模");
         assert_eq!(printable("a\u{200b}b\u{2028}c\u{e0041}"), "a\\u{200b}b\\u{2028}c\\u{e0041}");
-        let text = "a\u{202e}b\u{7f}\u{e0041}\n\t\"";
-        let json = printable_json(&serde_json::to_string(text).unwrap());
-        assert_eq!(json, r#""a\u202eb\u007f\udb40\udc41\n\t\"""#);
-        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         assert_eq!(one_line("a\r\n::error::\tb"), "a\\u{d}\\n::error:: b");
+    }
+
+    #[test]
+    fn commands_to_ci_systems_are_escaped() {
+        assert_eq!(
+            printable("a ##vso[task.complete result=Succeeded;]"),
+            "a \\u{23}#vso[task.complete result=Succeeded;]"
+        );
+        assert_eq!(printable("##[error]x ###teamcity[y]"), "\\u{23}#[error]x #\\u{23}#teamcity[y]");
+        assert_eq!(without_commands("::a::\nb::\n \t::c\n:: ", "$"), "$a::\nb::\n \t$c\n$ ");
+        for text in ["## [title]", "##vso task", "#[derive]", "## 1[", "##", "##a"] {
+            assert_eq!(printable(text), text);
+        }
+    }
+
+    #[test]
+    fn escaped_json_has_the_same_strings() {
+        let text = "a\u{202e}b\u{7f}\u{e0041}\n\t\" ##vso[x]";
+        let json = printable_json(&serde_json::to_string(text).unwrap());
+        assert_eq!(json, r#""a\u202eb\u007f\udb40\udc41\n\t\" \u0023#vso[x]""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

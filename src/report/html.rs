@@ -21,7 +21,7 @@ use super::show::clipped;
 use super::view::ReportView;
 use super::{Format, ReportError};
 use crate::model::document::Experiment;
-use crate::model::text::{one_line, printable};
+use crate::model::text::{one_line, printable, without_commands};
 use page::Bounds;
 
 pub(super) const FORMAT: Format = Format {
@@ -55,27 +55,13 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         let mut context = tera::Context::from_serialize(&page)?;
         context.insert("style", include_str!("html/style.css"));
         context.insert("spec", &printable(&spec::render(experiment, &bounds)?));
-        text = without_commands(&tera.render("report.html", &context)?);
+        // Queries and the spec have several lines.
+        text = without_commands(&tera.render("report.html", &context)?, "&#58;:");
         if text.len() <= MAX_BYTES {
             break;
         }
     }
     Ok(text)
-}
-
-/// Escapes the start of lines that look like a command to a CI system, in whose log a page may be printed: `::error::x`. Scripts and
-/// queries have such lines.
-fn without_commands(page: &str) -> String {
-    let line = |line: &str| {
-        let text = line.trim_start();
-        let indent = &line[..line.len() - text.len()];
-        match text.split_at_checked(2) {
-            Some(("::", rest)) => format!("{indent}&#58;&#58;{rest}"),
-            Some(("##", rest)) => format!("{indent}&#35;&#35;{rest}"),
-            _ => line.to_owned(),
-        }
-    };
-    page.split_inclusive('\n').map(line).collect()
 }
 
 /// Truncates every string of a page, queries less than others, and escapes active characters. Paths of curves are our own and stay whole.

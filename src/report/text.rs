@@ -18,7 +18,7 @@ use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
-use crate::model::text::one_line;
+use crate::model::text::{one_line, without_commands};
 use crate::slo::load_validity::{gap, is_disturbed, lateness};
 
 pub(super) const FORMAT: Format = Format {
@@ -51,7 +51,8 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     observations::section(&mut out, &view);
     distributions(&mut out, &view);
     loads(&mut out, &view);
-    Ok(out)
+    // A table's first column may start with one, and so may a line that was wrapped.
+    Ok(without_commands(&out, "\\u{3a}:"))
 }
 
 fn heading(out: &mut String, title: &str) {

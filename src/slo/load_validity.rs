@@ -23,8 +23,8 @@ const MAX_IDLE_CLOSED: f64 = 0.01;
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
 const SLACK: f64 = 0.05;
 
-/// Minimum share of the missing time in which a load generator that causes it did not run.
-const MIN_STALLED: f64 = 0.5;
+/// Minimum share of the missing time that pauses of the load generator explain.
+const MIN_EXPLAINED: f64 = 0.5;
 
 /// Share of requests that the load generator may delay without a remark.
 const MAX_OWN_LATE: f64 = 0.01;
@@ -57,40 +57,47 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
         return Some(gap);
     }
     let requested = load.requested_rate?;
-    let cause = |missing: f64| {
-        let stalled = load.stalled.map_or(Duration::ZERO, |stalled| stalled.0);
-        if stalled.is_zero() || stalled.as_secs_f64() < missing * MIN_STALLED {
-            return "too few connections, or the service cannot keep up".to_owned();
-        }
-        let seconds = rounded(stalled.as_secs_f64());
-        format!("the load generator was stopped or got no CPU time for {seconds} s")
+    let cause = || {
+        let missing = missing_time(requested, load.achieved_rate, &load.counts, load.duration.0);
+        let own = load.paused.and_then(|paused| own_pause(paused.0, missing));
+        own.unwrap_or_else(|| "too few connections, or the service cannot keep up".to_owned())
     };
     if is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0) {
         let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
-        let missing = missing(load.requested_rate?, load.achieved_rate, load.counts.requests, load.duration.0);
-        return Some(format!("the load achieved {achieved} of {requested} requests/s: {}", cause(missing)));
+        return Some(format!("the load achieved {achieved} of {requested} requests/s: {}", cause()));
     }
     let due = load.counts.requests.saturating_add(load.counts.dropped);
     let dropped = load.counts.dropped as f64;
     if dropped > MAX_DROPPED * due as f64 && dropped > SLACK * requested {
-        let cause = cause(dropped / requested);
-        return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.counts.dropped));
+        return Some(format!("the load dropped {} of {due} requests that were due: {}", load.counts.dropped, cause()));
     }
     None
 }
 
 /// Returns true if the load achieved less than its rate, and not for a hiccup alone.
 pub fn is_missed(requested: f64, achieved: f64, requests: u64, duration: Duration) -> bool {
-    let is_hiccup = requests > 0 && achieved > 0.0 && missing(requested, achieved, requests, duration) <= SLACK;
+    let is_hiccup = requests > 0 && achieved > 0.0 && overrun(requested, achieved, requests, duration) <= SLACK;
     achieved < MIN_ACHIEVED * requested && !is_hiccup
 }
 
-/// Returns the seconds that requests took longer than planned, or would have been sent in if they had not been dropped.
-fn missing(requested: f64, achieved: f64, requests: u64, duration: Duration) -> f64 {
+/// Returns the seconds of the requested load that were missed: the load took longer, or requests were dropped.
+pub fn missing_time(requested: f64, achieved: f64, counts: &Counts, duration: Duration) -> f64 {
+    overrun(requested, achieved, counts.requests, duration).max(counts.dropped as f64 / requested)
+}
+
+/// Names the load generator's pauses if they explain the `missing` seconds.
+pub fn own_pause(paused: Duration, missing: f64) -> Option<String> {
+    let seconds = paused.as_secs_f64();
+    let is_cause = !paused.is_zero() && seconds >= missing * MIN_EXPLAINED;
+    is_cause.then(|| format!("the load generator was stopped or got no CPU time for {} s", rounded(seconds)))
+}
+
+/// Returns the seconds that requests took longer than planned; infinite if none was sent.
+fn overrun(requested: f64, achieved: f64, requests: u64, duration: Duration) -> f64 {
     // Some requests may be sent and not counted: those at the start of a connection, for example.
     let at_most_sent = achieved * duration.as_secs_f64();
     let sent = if requests as f64 >= at_most_sent / 2.0 { requests as f64 } else { at_most_sent };
-    sent * (1.0 / achieved - 1.0 / requested)
+    if achieved > 0.0 { sent * (1.0 / achieved - 1.0 / requested) } else { f64::INFINITY }
 }
 
 /// Returns true if the load generator itself delayed so many requests that readers should know.
@@ -202,19 +209,30 @@ mod tests {
 
     #[test]
     fn a_load_generator_that_was_stopped_is_the_cause_of_a_missed_rate() {
-        let stalled = |load: LoadRecord| LoadRecord { stalled: Some(GoDuration(Duration::from_secs(2))), ..load };
+        let reason = |paused, load: LoadRecord| {
+            let paused = Some(GoDuration(Duration::from_millis(paused)));
+            inconclusive_reason(&LoadRecord { paused, ..load }).unwrap()
+        };
         let cause = "the load generator was stopped or got no CPU time for 2 s";
         assert_eq!(
-            inconclusive_reason(&stalled(load(Some(100.0), 50.0, 200, 0))).unwrap(),
+            reason(2_000, load(Some(100.0), 50.0, 200, 0)),
             format!("the load achieved 50 of 100 requests/s: {cause}")
         );
         assert_eq!(
-            inconclusive_reason(&stalled(load(Some(100.0), 96.0, 800, 200))).unwrap(),
+            reason(2_000, load(Some(100.0), 96.0, 800, 200)),
             format!("the load dropped 200 of 1000 requests that were due: {cause}")
         );
-        // Only a part of the missing time.
-        let reason = inconclusive_reason(&stalled(load(Some(100.0), 50.0, 1_000, 0))).unwrap();
-        assert!(reason.ends_with("the service cannot keep up"), "{reason}");
+        // 10 s are missing, or 5, or no request was sent at all.
+        for load in
+            [load(Some(100.0), 50.0, 1_000, 0), load(Some(100.0), 96.0, 8_000, 500), load(Some(100.0), 0.0, 0, 0)]
+        {
+            let reason = reason(2_000, load);
+            assert!(reason.ends_with("the service cannot keep up"), "{reason}");
+        }
+        assert!(reason(5_000, load(Some(100.0), 50.0, 1_000, 0)).ends_with("no CPU time for 5 s"));
+        // A pause during a load that was complete.
+        let complete = LoadRecord { paused: Some(GoDuration(Duration::from_secs(2))), ..load(Some(10.0), 10.0, 90, 0) };
+        assert_eq!(inconclusive_reason(&complete), None);
     }
 
     #[test]

@@ -706,3 +706,25 @@ fn a_violation_by_delays_of_the_program_itself_is_inconclusive() {
     let stalled = judged(&server, |_| {});
     assert_eq!(stalled.0, Some(1), "{}", stalled.1);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_rate_that_was_missed_while_the_program_was_stopped_is_not_the_services_fault() {
+    use rustix::process::{Signal, kill_process};
+    let pause = Duration::from_millis(2_500);
+    let server = MisbehavingServer::always(Reply::ok("ok"));
+    let stopped = judged(&server, |program| {
+        server.wait_for_requests(300);
+        kill_process(program, Signal::STOP).unwrap();
+        // As long as the stall of the other server below: nothing else ends it.
+        std::thread::sleep(pause);
+        kill_process(program, Signal::CONT).unwrap();
+    });
+    assert_eq!(stopped.0, Some(5), "{}", stopped.1);
+    assert!(stopped.1.contains("the load generator was stopped or got no CPU time for"), "{}", stopped.1);
+    // The same stall of the service. The p95 violates its limit, but the missed rate comes first.
+    let server = MisbehavingServer::stalling(Duration::from_millis(600), Duration::from_millis(600) + pause);
+    let stalled = judged(&server, |_| {});
+    assert_eq!(stalled.0, Some(5), "{}", stalled.1);
+    assert!(stalled.1.contains("too few connections, or the service cannot keep up"), "{}", stalled.1);
+}

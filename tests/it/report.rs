@@ -72,11 +72,17 @@ fn hostile_strings_are_escaped() {
         !page.contains("<script") && !page.contains("<img") && page.contains("&lt;script&gt;"),
         "markup is escaped"
     );
-    let text = render("text", &document);
-    for (format, report) in [("html", &page), ("text", &text)] {
+    let (text, json) = (render("text", &document), render("json", &document));
+    for (format, report) in [("html", &page), ("text", &text), ("json", &json)] {
         let acts = report.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
         assert_eq!(acts, None, "{format}");
+        assert!(report.contains("::error::forged") && !report.contains("##vso["), "{format}");
+        let command = report.lines().find(|line| line.trim_start().starts_with("::"));
+        assert_eq!(command, None, "{format}");
     }
+    assert!(page.contains("red\\n::error::forged"), "names have one line");
+    let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(parsed.to_string().contains("\u{202e}txt.exe"), "JSON has the original characters");
     assert!(text.lines().all(|line| line.chars().count() <= 200), "no line is as long as what it is made of");
 }
 

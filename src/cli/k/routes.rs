@@ -17,6 +17,7 @@ use crate::cli::output;
 use crate::cli::signals::Interruption;
 use crate::model::codec::to_yaml;
 use crate::model::duration::GoDuration;
+use crate::model::text::{one_line, printable, printable_json};
 
 /// Longest time between two looks while waiting: a failed request for a comparison is repeated.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -126,7 +127,8 @@ async fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
     let text = match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&states);
-            text.map_err(|error| AppError::outside("cannot write the states").caused_by(error))? + "\n"
+            let text = text.map_err(|error| AppError::outside("cannot write the states").caused_by(error))?;
+            printable_json(&text) + "\n"
         }
         Format::Text => text(&states, &routes.place, args, Some(now())),
     };
@@ -155,7 +157,7 @@ fn routemap(state: &RoutemapState, args: &RoutesArgs, now: Option<DateTime<Utc>>
         false => format!("{}\n", state.name),
     };
     for mistake in &state.mistakes {
-        text.push_str(&format!("  not valid: {mistake}\n"));
+        text.push_str(&format!("  not valid: {}\n", one_line(mistake)));
     }
     for reason in &state.unreadable {
         text.push_str(&format!("  not decided: {reason}\n"));
@@ -180,7 +182,7 @@ fn routemap(state: &RoutemapState, args: &RoutesArgs, now: Option<DateTime<Utc>>
         text.push_str(&table(&rows));
     }
     for route in &state.routes {
-        text.push_str(&format!("  {}\n", describe(route, now)));
+        text.push_str(&format!("  {}\n", one_line(&describe(route, now))));
         if args.plan {
             text.push_str(&difference(route));
         }
@@ -217,5 +219,5 @@ fn difference(route: &RouteState) -> String {
     }
     let diff = TextDiff::from_lines(&before, &after);
     let lines = diff.unified_diff().context_radius(3).header("live", "planned").to_string();
-    lines.lines().map(|line| format!("    {line}\n")).collect()
+    lines.lines().map(|line| format!("    {}\n", printable(line))).collect()
 }

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::model::text::one_line;
+
 /// Renders a time that has passed in its largest unit.
 pub(super) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - time).num_seconds().max(0);
@@ -14,8 +16,9 @@ pub(super) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     format!("{count}{unit} ago")
 }
 
-/// Aligns the columns of the rows.
+/// Aligns the columns of the rows, and escapes the cells: names and reasons come from objects of the cluster.
 pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[String; COLUMNS]> = rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let line = |row: &[String; COLUMNS]| {
@@ -23,4 +26,15 @@ pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String 
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_have_one_line() {
+        let rows = [["NAME", "REASON"], ["a\n::error::x", "b\u{202e}\u{1b}[31m"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "NAME           REASON\na\\n::error::x  b\\u{202e}\\u{1b}[31m\n");
+    }
 }

@@ -1,5 +1,7 @@
 //! Turns the outcome of a load into metrics and the load record of the document.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use crate::load::cause::Cause;
@@ -17,7 +19,7 @@ use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LatenessPart, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::model::missing::{ErrorKind, Missing};
-use crate::slo::load_validity::{is_missed, rounded};
+use crate::slo::load_validity::{is_missed, missing_time, own_pause, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
@@ -187,11 +189,17 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
         traffic: outcome.traffic.in_document(),
         interrupted: outcome.interrupted,
-        stalled: Some(outcome.stalled).filter(|stalled| !stalled.is_zero()).map(GoDuration),
+        paused: Some(paused(outcome)).filter(|paused| !paused.is_zero()).map(GoDuration),
         series: outcome.timeline.series(MAX_INTERVALS),
         shards: outcome.shards.clone(),
         ..record
     }
+}
+
+/// Returns the time in which a pod did not run, on average.
+fn paused(outcome: &LoadOutcome) -> Duration {
+    let pods = outcome.shards.as_ref().map_or(1, |shards| shards.count.max(1));
+    outcome.paused.div_f64(pods as f64)
 }
 
 /// Sums up a part of the lateness that only some of all requests have; `None` if none has.
@@ -214,12 +222,14 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
         && !outcome.interrupted
         && is_complete
     {
+        let missing = missing_time(target, outcome.achieved_rate, &outcome.counts, outcome.duration);
         notes.push(format!(
-            "{label}: {} of {} requests/s were offered ({} late, {} dropped); more connections may help",
+            "{label}: {} of {} requests/s were offered ({} late, {} dropped); {}",
             rounded(outcome.achieved_rate),
             rounded(target),
             outcome.counts.late,
-            outcome.counts.dropped
+            outcome.counts.dropped,
+            own_pause(paused(outcome), missing).unwrap_or_else(|| "more connections may help".to_owned())
         ));
     }
     if outcome.counts.resent > 0 {

@@ -106,6 +106,22 @@ fn measurements_add_up() {
 }
 
 #[test]
+fn pauses_of_pods_explain_a_missed_rate_on_average() {
+    let paused =
+        |seconds: u64| LoadShard { paused_nanos: seconds * 1_000_000_000, whole_rate: Some(80.0), ..shard(10) };
+    let first = LoadOutcome::from_shard(&paused(3), &Plain.plan().pacer, Instant::now()).unwrap();
+    let others = [1, 0, 0].into_iter().zip(1..).map(|(seconds, index)| {
+        let mut other = measured(index, 10);
+        other.report = Ok(vec![ShardEnd::Measured(Box::new(paused(seconds)))]);
+        other
+    });
+    let merged = merged(JobEnd::Measured(Box::new(first)), &others.collect::<Vec<_>>());
+    let notes = crate::tasks::loadgen::measure::notes("http", merged.outcome.as_ref().unwrap());
+    let cause = "the load generator was stopped or got no CPU time for 1 s";
+    assert_eq!(notes, [format!("http: 40 of 80 requests/s were offered (0 late, 0 dropped); {cause}")]);
+}
+
+#[test]
 fn missing_pods_are_listed_with_the_reason() {
     let mut damaged = shard(9);
     damaged.histograms.insert("latency".to_owned(), histogram::encode(&histogram::new()).unwrap());

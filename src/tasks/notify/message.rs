@@ -12,6 +12,7 @@ pub use self::reduced::Extent;
 use self::reduced::reduced;
 use crate::model::document::Experiment;
 use crate::model::slo::{Outcome, Verdict};
+use crate::model::text::one_line;
 use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, sentence};
 use crate::templates::{Dialect, Template, TemplateError};
@@ -84,7 +85,7 @@ pub fn values(
     Ok(json!({ "Report": report(experiment, index, now, extent)? }))
 }
 
-/// Builds `{"text": …}` for Slack and other chat webhooks: a headline and the objectives that are not satisfied.
+/// Builds `{"text": …}` for Slack and other chat webhooks: a headline and the objectives that are not satisfied, each in one line.
 pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let slos = judge(experiment, AssertCondition::Slos);
     let report = summary(experiment, index, now);
@@ -115,6 +116,7 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
     if unmet.len() > MAX_LISTED {
         lines.push(format!("… and {} more", unmet.len() - MAX_LISTED));
     }
+    let lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
     json!({ "text": lines.join("\n") })
 }
 

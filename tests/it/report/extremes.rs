@@ -85,14 +85,17 @@ fn hostile_loops(insights: &mut Insights) {
 
 /// Everything that comes from outside is hostile.
 pub fn hostile() -> Experiment {
+    let command = "::error::forged";
     let script = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>";
-    let rtl = "\u{202e}txt.exe\u{202c} \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1b}[31mred";
+    let rtl =
+        "\u{202e}txt.exe\u{202c} \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1b}[31mred\n::error::forged ##vso[task.complete]";
     let long = "w".repeat(10_000);
     let mut insights = Insights::default();
     for (version, name) in [script, rtl, long.as_str()].into_iter().enumerate() {
         add_load(&mut insights, version, script, Behaviour { requests: 500, ..SLOW });
         add_load(&mut insights, version, &long, Behaviour { requests: 500, ..FAST });
         add_load(&mut insights, version, rtl, Behaviour { requests: 500, ..FAST });
+        add_load(&mut insights, version, command, Behaviour { requests: 500, ..FAST });
         insights.version_names.push(VersionName { version: name.to_owned(), track: script.to_owned() });
         let load = insights.load[version].get_mut(script).unwrap();
         load.url = format!("http://user:hunter2@host/{script}{long}");
@@ -105,13 +108,13 @@ pub fn hostile() -> Experiment {
     let names = [metric(script), metric(&long), metric(rtl), format!("{script}/absent")];
     assess(&mut insights, &names.iter().map(|name| (name.as_str(), 20.0)).collect::<Vec<_>>());
     for verdict in &mut insights.verdicts {
-        verdict.reason = format!("{script} {long} {rtl}");
+        verdict.reason = format!("{script} {long} {rtl} {command}");
     }
     hostile_loops(&mut insights);
     for (version, observations) in insights.observations.iter_mut().enumerate() {
         let seen = Observation {
             source: Some(format!("http://user:hunter2@host/{script}")),
-            query: Some(format!("token=hunter2hunter2&query={script}\n{rtl}\n{long}")),
+            query: Some(format!("token=hunter2hunter2&query={script}\n{rtl}\n{command}\n{long}")),
             raw: Some(format!("Bearer hunter2hunter2 {script}{long}")),
             warnings: vec![format!("see http://user:hunter2@host/ {script}{long}"); 12],
             no_data: (version > 0).then(|| format!("Authorization: Bearer hunter2hunter2 {script} {rtl} {long}")),

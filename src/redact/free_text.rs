@@ -9,12 +9,14 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::command_line::{is_piped_password, takes_here_string, takes_password};
-use super::names::{REDACTED, is_compound, is_secret};
+use super::command_line::{
+    COMMANDS, is_piped_password, secret_arguments, separates_password, takes_here_string, takes_password,
+};
+use super::names::{REDACTED, is_compound, is_secret, is_secret_header};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
-use super::urls::redact_url_in;
-use super::value::{unquoted, value_end};
+use super::urls::{Place, redact_url_in};
+use super::value::{offset, unquoted, value_end};
 
 /// Schemes before the secret in a header.
 const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "];
@@ -23,20 +25,26 @@ const MAX_INDENT: usize = 200;
 
 /// Texts before secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
 static LEADS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
+    let commands = format!(r"(?P<command>\b(?P<program>{COMMANDS})[ \t]+)");
     let alternatives = [
         r"(?P<pem>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)",
         r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))",
         r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))",
         // `--token X`; `--token=X` is a pair.
         r"(?P<flag>(?:^|\s)--(?P<option>\w[\w-]*)[ \t]+)",
-        r"(?P<short>(?:^|\s)-[apw][ \t]*)",
+        // `-storepass X`, `-passin pass:X`, `-token X`.
+        r"(?P<long>(?:^|\s)-(?P<single>\w*(?i:pass|password|passphrase|passwd|passin|passout|token|secret)|(?i:api-?key))[ \t]+)",
+        r"(?P<short>(?:^|\s)-(?:hp|[apwPkKst])[ \t]*)",
         r"(?P<echo>\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)*)",
         // A here-string; fields of a configuration; XML.
         r"(?P<here><<<[ \t]*)",
         r"(?P<set>\bset[ \t]+(?P<setting>[\w.-]+)[ \t]+)",
         r"(?P<element><(?P<tag>[\w:-]+)>)",
+        &commands,
+        // SQL.
+        r"(?P<sql>(?i:\b(?:identified[ \t]+by|password)[ \t]+'))",
         r"(?P<literal>--from-literal[= ][\w.-]+=)",
-        r#"(?P<name>[\w.-]+)(?P<is>["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))"#,
+        r#"(?P<name>[\w.-]+)(?P<is>\\{0,7}["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))"#,
     ];
     Regex::new(&alternatives.join("|"))
 });
@@ -44,7 +52,20 @@ static LEADS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
 /// Redacts secrets in scripts and messages: credentials in URLs, values after `Bearer`, `Authorization:`, `--token` or `curl -u NAME:`,
 /// those of `TOKEN=…` and `"password": …`, and tokens with a well-known form. References such as `$TOKEN` are kept.
 pub fn redact_text(text: &str) -> String {
-    redacted(text, Dollars::Refer)
+    redacted(text, Dollars::Refer.into())
+}
+
+/// Returns what [`redact_text`] redacts, except in URLs.
+pub(crate) fn secrets_in_text(text: &str) -> Vec<String> {
+    let mut redactor = Redactor::new(text, Dollars::Refer.into());
+    redactor.found = Some(Vec::new());
+    redactor.run();
+    redactor.found.unwrap_or_default()
+}
+
+/// Redacts a text that was decoded.
+pub(super) fn redact_decoded(text: &str, place: Place) -> String {
+    redacted(text, place)
 }
 
 /// Like [`redact_text`], for a value in which `$` has no special meaning.
@@ -54,16 +75,15 @@ pub fn redact_literal(text: &str) -> String {
     {
         return format!("{REDACTED}@{}", &found[1]);
     }
-    redacted(text, Dollars::Literal)
+    redacted(text, Dollars::Literal.into())
 }
 
 /// A URL without a scheme, with user and password: `user:password@host:80/path`.
 static LOGIN: LazyLock<Result<Regex, regex::Error>> =
     LazyLock::new(|| Regex::new(r"^[^\s/@:]+:[^\s/@]+@([A-Za-z0-9.\[\]-]+(?::\d+)?(?:[/?#].*)?)$"));
 
-fn redacted(text: &str, dollars: Dollars) -> String {
-    let text = redact_shapes(text);
-    Redactor { text: &text, dollars, line_start: 0, line_checked: 0 }.run()
+fn redacted(text: &str, place: Place) -> String {
+    Redactor::new(&redact_shapes(text), place).run()
 }
 
 /// Start, end and replacement of a secret.
@@ -71,15 +91,21 @@ type Replacement = (usize, usize, String);
 
 struct Redactor<'a> {
     text: &'a str,
-    dollars: Dollars,
+    place: Place,
+    /// Secrets that were redacted, if they are wanted.
+    found: Option<Vec<String>>,
     /// Start of the line that `line_checked` is in.
     line_start: usize,
     /// Position up to which the text was searched for line ends.
     line_checked: usize,
 }
 
-impl Redactor<'_> {
-    fn run(mut self) -> String {
+impl<'a> Redactor<'a> {
+    fn new(text: &'a str, place: Place) -> Self {
+        Self { text, place, found: None, line_start: 0, line_checked: 0 }
+    }
+
+    fn run(&mut self) -> String {
         let text = self.text;
         let leads = match LEADS.as_ref() {
             Ok(leads) => leads,
@@ -99,6 +125,9 @@ impl Redactor<'_> {
             });
             redacted.push_str(&text[from..until]);
             redacted.push_str(&with);
+            if let Some(found) = self.found.as_mut().filter(|_| with == REDACTED) {
+                found.push(text[until..next].to_owned());
+            }
             from = next;
         }
         redacted.push_str(&text[from..]);
@@ -114,8 +143,25 @@ impl Redactor<'_> {
         if let Some(scheme) = lead.name("scheme") {
             return self.credential(scheme.as_str(), start);
         }
-        if lead.name("login").is_some() {
-            return self.login(start);
+        if let Some(login) = lead.name("login") {
+            return self.login(&self.text[..login.start()], start);
+        }
+        if let Some(command) = lead.name("command") {
+            return self.arguments(command.start(), &lead["program"], start);
+        }
+        if lead.name("sql").is_some() {
+            return self.value(start - 1);
+        }
+        if let Some(long) = lead.name("long") {
+            let name = lead.name("single")?;
+            // `-p` with a password that looks like the name of an option.
+            let short = name.as_str().get(..1).map(|letter| format!("-{letter}")).unwrap_or_default();
+            if takes_password(&self.text[..long.start()], &short) {
+                return self.value(name.start() + 1);
+            }
+            let references = ["env:", "file:", "fd:", "stdin", "-"];
+            let is_reference = references.iter().any(|prefix| self.text[start..].starts_with(prefix));
+            return if is_reference { None } else { self.value(start) };
         }
         if lead.name("flag").is_some() {
             let is_value = is_secret(&lead["option"]) && !self.text[start..].starts_with("--");
@@ -188,11 +234,12 @@ impl Redactor<'_> {
             return if sets && is_secret(last) { self.value(start) } else { None };
         }
         // Field paths at the start of errors have dots.
-        if word.contains('.') || !is_secret(word) {
+        let is_option = is_header_option(&self.text[..name.start()]);
+        if word.contains('.') || !(is_secret(word) || (is_option && is_secret_header(word))) {
             return None;
         }
         // A single word before a colon is prose.
-        let is_header = matches!(word.to_ascii_lowercase().as_str(), "authorization" | "cookie");
+        let is_header = is_option || matches!(word.to_ascii_lowercase().as_str(), "authorization" | "cookie");
         if !(is_header || is.len() > 1 || is_compound(word) || self.is_alone(name.start(), start)) {
             return None;
         }
@@ -235,20 +282,43 @@ impl Redactor<'_> {
         let url = &self.text[start..];
         let url = &url[..url.find(is_end).unwrap_or(url.len())];
         let bare = url.trim_end_matches([',', ';', ':', ')', '.', '}', '\\']);
-        Some((start, start + bare.len(), redact_url_in(bare, self.dollars)))
+        Some((start, start + bare.len(), redact_url_in(bare, self.place)))
     }
 
-    /// Returns the password in `NAME:PASSWORD`, as in `curl -u`.
-    fn login(&self, start: usize) -> Option<Replacement> {
-        let value = &self.text[start..value_end(self.text, start)];
+    /// The arguments of the command `program`, up to its last secret.
+    fn arguments(&self, lead: usize, program: &str, start: usize) -> Option<Replacement> {
+        // A part of another word.
+        if self.text[..lead].ends_with(['-', '.', '_']) {
+            return None;
+        }
+        let arguments = &self.text[start..];
+        let (mut redacted, mut from) = (String::new(), 0);
+        for secret in secret_arguments(program, arguments) {
+            if let Some((at, end, with)) = self.inner(secret.start, &arguments[secret.clone()]) {
+                redacted += &self::redacted(&arguments[from..at], self.place);
+                redacted += &with;
+                from = end;
+            }
+        }
+        (from > 0).then(|| (start, start + from, redacted))
+    }
+
+    /// Returns the password in `NAME:PASSWORD`, as in `curl -u`, or behind another separator that the command `before` uses.
+    fn login(&self, before: &str, start: usize) -> Option<Replacement> {
+        let separator = ['%', ','].into_iter().find(|separator| separates_password(before, *separator)).unwrap_or(':');
+        let mut end = value_end(self.text, start);
+        if separator == ',' && self.text[end..].starts_with(',') {
+            end = value_end(self.text, end + 1);
+        }
+        let value = &self.text[start..end];
         let inner = unquoted(value);
-        let (name, password) = inner.split_once(':')?;
+        let (name, password) = inner.split_once(separator)?;
         // `docker -u 1000:1000` is a user and a group.
         let is_id = |text: &str| text.chars().all(|c| c.is_ascii_digit());
         if is_id(name) && is_id(password) {
             return None;
         }
-        self.inner(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
+        self.inner(start + offset(value, inner) + name.len() + 1, password)
     }
 
     /// Redacts the value at `start` inside its quotes.
@@ -259,16 +329,24 @@ impl Redactor<'_> {
     /// Redacts a value inside its quotes; `None` if it is a reference or a boolean.
     fn inner(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
-        let start = start + (value.len() - inner.len()).div_ceil(2);
-        let harmless = inner.is_empty() || matches!(inner, "true" | "false" | "null") || self.dollars.refer(inner);
+        let start = start + offset(value, inner);
+        let harmless =
+            inner.is_empty() || matches!(inner, "true" | "false" | "null") || self.place.dollars.refer(inner);
         (!harmless).then(|| (start, start + inner.len(), REDACTED.to_owned()))
     }
 }
 
 /// Returns the position behind a lead that precedes no secret, where the next one may start: `-p` in `-password=X`.
 fn behind(lead: &Captures<'_>) -> Option<usize> {
-    let option = lead.name("short")?;
+    let option = lead.name("short").or_else(|| lead.name("long"))?;
     option.as_str().find('-').map(|dash| option.start() + dash + 1)
+}
+
+/// Returns true if a text ends with an option that takes a header: `-H '`.
+fn is_header_option(before: &str) -> bool {
+    let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
+    let option = before.trim_end_matches([' ', '=']);
+    option.ends_with("-H") || option.ends_with("--header")
 }
 
 /// Start and end of the secret in a header's value: without its scheme, up to the end of its quote or word, for cookies to the end of the

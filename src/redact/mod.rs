@@ -18,6 +18,8 @@ mod value;
 
 pub(crate) use excerpt::excerpt;
 pub use free_text::redact_text;
+pub(crate) use free_text::secrets_in_text;
+pub(crate) use names::is_secret_header;
 pub use names::{REDACTED, is_secret};
 pub(crate) use pieces::pieces;
 pub use request_secrets::RequestSecrets;
@@ -84,7 +86,16 @@ fn is_name(within: Option<&str>) -> bool {
 /// Returns true if the value of `key` in the map `within` is secret.
 fn is_secret_in(key: &str, within: &str) -> bool {
     // The keys of endpoints and metrics are chosen by users.
-    !is_name(Some(within)) && !key.contains('/') && (is_secret(key) || (within == "params" && is_secret_parameter(key)))
+    !is_name(Some(within)) && !key.contains('/') && is_secret_entry(key, within)
+}
+
+/// Returns true if a name is secret in a map or list: of parameters, of headers, or any other.
+fn is_secret_entry(name: &str, within: &str) -> bool {
+    match within {
+        "params" => is_secret_parameter(name),
+        "headers" | "metadata" => is_secret_header(name),
+        _ => is_secret(name),
+    }
 }
 
 fn redact_value(value: &Value, within: &str, depth: usize) -> Value {
@@ -103,7 +114,8 @@ fn redact_map(map: &Map<String, Value>, within: &str, depth: usize) -> Map<Strin
     // In a spec, the task's name is a sibling of its settings; in values, it is their key.
     let task = map.get("task").and_then(Value::as_str).unwrap_or_default();
     // An entry of a list of headers or parameters: `{name: Authorization, value: …}`.
-    let named_secret = map.get("name").and_then(Value::as_str).is_some_and(is_secret);
+    let name = map.get("name").and_then(Value::as_str);
+    let named_secret = name.is_some_and(|name| is_secret_entry(name, within));
     let redacted = map.iter().map(|(key, value)| {
         // The fields of `basicAuth: {username: …, password: …}` are judged one by one.
         let has_fields = value.is_object() && key.eq_ignore_ascii_case("basicauth");

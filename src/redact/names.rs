@@ -7,7 +7,7 @@
 pub const REDACTED: &str = "[hidden]";
 
 /// Words that make a name secret in any position.
-const SECRET: [&str; 18] = [
+const SECRET: [&str; 19] = [
     "auth",
     "oauth",
     "authorization",
@@ -18,6 +18,7 @@ const SECRET: [&str; 18] = [
     "credential",
     "credentials",
     "jwt",
+    "passcode",
     "passphrase",
     "passwd",
     "password",
@@ -28,7 +29,7 @@ const SECRET: [&str; 18] = [
     "token",
 ];
 /// Endings of words that make a name secret: `PGPASSWORD`, `authtoken`.
-const ENDS: [&str; 17] = [
+const ENDS: [&str; 18] = [
     "accesskey",
     "apikey",
     "authkey",
@@ -36,6 +37,7 @@ const ENDS: [&str; 17] = [
     "cookie",
     "credential",
     "credentials",
+    "passcode",
     "passphrase",
     "passwd",
     "password",
@@ -79,8 +81,30 @@ const KEYS: [&str; 26] = [
 /// Words in the name of an `X-…-Key` header that is not secret.
 const PLAIN_KEYS: [&str; 10] =
     ["cache", "correlation", "dedup", "idempotency", "partition", "public", "routing", "row", "shard", "sort"];
-/// Names that are secret as URL parameters, and ordinary words elsewhere.
-const PARAMETERS: [&str; 8] = ["assertion", "code", "hmac", "key", "pass", "session", "sid", "sig"];
+/// Names that are secret as URL parameters and as headers, and ordinary words elsewhere.
+const PARAMETERS: [&str; 17] = [
+    "appid",
+    "assertion",
+    "authz",
+    "code",
+    "hmac",
+    "key",
+    "pass",
+    "passkey",
+    "pin",
+    "psw",
+    "pw",
+    "sas",
+    "session",
+    "sid",
+    "sig",
+    "sign",
+    "tok",
+];
+/// Those of them that are ordinary words as headers, too.
+const PLAIN_HEADERS: [&str; 2] = ["appid", "code"];
+/// Headers of vendors whose names do not show that they carry a key.
+const HEADERS: [&str; 5] = ["fastly-key", "jenkins-crumb", "x-honeycomb-team", "x-jfrog-art-api", "x-ovh-consumer"];
 /// Last words of references to a secret.
 const REFERENCES: [&str; 10] = ["file", "env", "path", "dir", "name", "ref", "url", "uri", "stdin", "jar"];
 /// Last words of settings about secrets that are not secret themselves.
@@ -112,14 +136,30 @@ pub fn is_secret(name: &str) -> bool {
         || words.windows(2).any(|pair| pair[1] == "key" && KEYS.contains(&pair[0].as_str()))
         // Vendors invent `X-…-Key` headers to carry a key.
         || (words[0] == "x" && last == "key" && words.len() > 2 && !before.iter().any(|w| PLAIN_KEYS.contains(&w.as_str())))
+        || is_vendor_header(name)
         || match last {
-            "pass" | "pat" | "sig" => true,
+            "cred" | "creds" | "csrf" | "otp" | "pass" | "pat" | "pw" | "sig" | "totp" | "xsrf" => true,
+            // Ordinary words in longer names: `gpio_pin`, `is_hmac`.
+            "hmac" | "pin" => before.is_empty(),
             "session" => before.iter().all(|word| word == "x" || word == "user"),
             "id" => before.last().is_some_and(|word| word == "session"),
             // Plain `tokens` is a count.
             "tokens" => before.last().is_some_and(|word| KEYS.contains(&word.as_str())),
             _ => false,
         }
+}
+
+/// Returns true if the value of a header with this name is secret, where nothing but a header can be.
+pub(crate) fn is_secret_header(name: &str) -> bool {
+    let is_single = |word: &str| PARAMETERS.contains(&word) && !PLAIN_HEADERS.contains(&word);
+    is_secret(name) || matches!(words(name).as_slice(), [word] if is_single(word))
+}
+
+/// Returns true for `X-Key`, `X-Pin` and the like, and for known headers. The hyphen distinguishes them from fields such as `xKey`.
+fn is_vendor_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_short = |name: &str| PARAMETERS.contains(&name) && !PLAIN_HEADERS.contains(&name);
+    name.strip_prefix("x-").is_some_and(is_short) || HEADERS.contains(&name.as_str())
 }
 
 /// Returns true if the value of a URL parameter with this name is secret.
@@ -219,6 +259,20 @@ mod tests {
             "secretKey",
             "OAuthThing",
             "profileToken",
+            "X-Key",
+            "X-Hmac",
+            "X-PW",
+            "x-pin",
+            "X-Passcode",
+            "X-GitHub-OTP",
+            "X-Honeycomb-Team",
+            "x-jfrog-art-api",
+            "Fastly-Key",
+            "X-CSRF",
+            "otp",
+            "pin",
+            "userPw",
+            "creds",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -255,14 +309,48 @@ mod tests {
             "signal",
             "design",
             "code",
-            "X-Key",
+            "xKey",
+            "x_pin",
+            "X-Code",
+            "gpio_pin",
+            "pinned",
+            "spin",
+            "bos_tok",
+            "otpEnabled",
+            "otp_release",
+            "credits",
+            "appid",
+            "sign",
+            "X-Honeycomb-Dataset",
+            "X-Kubernetes-Api",
+            "Surrogate-Key",
+            "Kafka-Key",
             "",
             "-_-",
             "numTokenRequests",
         ] {
             assert!(!is_secret(name), "{name}");
         }
-        assert!(["key", "sig", "code", "jwt", "access_token", "pass"].into_iter().all(is_secret_parameter));
+        let parameters = [
+            "key",
+            "sig",
+            "code",
+            "jwt",
+            "access_token",
+            "pass",
+            "pw",
+            "tok",
+            "cred",
+            "passcode",
+            "appid",
+            "otp",
+            "pin",
+            "sas",
+            "authz",
+        ];
+        assert!(parameters.into_iter().all(is_secret_parameter));
+        assert!(["Key", "key", "pin", "X-Key", "Authorization"].into_iter().all(is_secret_header));
+        assert!(!["Code", "Content-Type", "Idempotency-Key", "Cache-Key", "AppId"].into_iter().any(is_secret_header));
         assert!(!["q", "keyword", "codec", "sorted", "sort_key"].into_iter().any(is_secret_parameter));
     }
 

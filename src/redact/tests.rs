@@ -181,6 +181,38 @@ fn forms_fragments_and_parameters_lose_their_secrets() {
 }
 
 #[test]
+fn secrets_that_percent_encoding_conceals_are_redacted() {
+    let cases = [
+        ("http://h/q?query=up%7Btoken%3D%22S3KR%22%7D&x=%7B", "http://h/q?query=up%7Btoken%3D%22[hidden]%22%7D&x=%7B"),
+        ("http://h/q?query=up%7Ba%3D%22b%20c%22%7D+or+d", "http://h/q?query=up%7Ba%3D%22b%20c%22%7D+or+d"),
+        ("http://h/q?next=https%3A%2F%2Fu%3AS3KR%40i%2F", "http://h/q?next=https://[hidden]%40i/"),
+        (
+            "http://h/q?next=http%3A%2F%2Fi%2F%3Fq%3Dup%257Btoken%253D%2522S3KR%2522%257D",
+            "http://h/q?next=http://i/%3Fq%3Dup%257Btoken%253D%2522[hidden]%2522%257D",
+        ),
+        ("http://h/render/up%7Btoken%3D%22S3KR%22%7D/a%20b", "http://h/render/up%7Btoken%3D%22[hidden]%22%7D/a%20b"),
+        ("http://h/q?q=Authorization%3A+Bearer+S3KRs3kr", "http://h/q?q=Authorization:%20Bearer%20[hidden]"),
+    ];
+    for (url, expected) in cases {
+        assert_eq!(redact_url(url), expected);
+        assert_eq!(redact_url(expected), expected, "redacting twice changes nothing");
+        assert_eq!(redact_text(&format!("get {url}: refused")), format!("get {expected}: refused"));
+    }
+    assert_eq!(redact_form("query=up%7Btoken%3D%22S3KR%22%7D"), "query=up%7Btoken%3D%22[hidden]%22%7D");
+}
+
+#[test]
+fn headers_and_parameters_have_secret_names_of_their_own() {
+    let spec = json!({"headers": {"Key": "k", "X-Hmac": "h", "Code": "5"}, "params": {"pw": "p", "appid": "a", "q": "up"},
+        "metadata": [{"name": "key", "value": "v"}], "payload": {"key": "value", "otp": "123456", "pin": 1234, "code": 5}});
+    assert_eq!(
+        redact(&spec),
+        json!({"headers": {"Key": REDACTED, "X-Hmac": REDACTED, "Code": "5"}, "params": {"pw": REDACTED, "appid": REDACTED, "q": "up"},
+            "metadata": [{"name": "key", "value": REDACTED}], "payload": {"key": "value", "otp": REDACTED, "pin": REDACTED, "code": 5}})
+    );
+}
+
+#[test]
 fn scripts_lose_their_secrets_and_keep_references() {
     let cases = [
         ("curl -u a:X http://h/", "curl -u a:[hidden] http://h/"),
@@ -280,6 +312,78 @@ fn passwords_of_well_known_commands_are_redacted() {
         ),
         ("<user>u</user><password>X</password>", "<user>u</user><password>[hidden]</password>"),
         ("java -password=X -Dapp.token=Y", "java -password=[hidden] -Dapp.token=[hidden]"),
+        ("vault login s.X; vault login -method=token \"$T\"", "vault login [hidden]; vault login -method=token \"$T\""),
+        ("vault kv put secret/a user=X pw='Y z' f=@file", "vault kv put secret/a user=[hidden] pw='[hidden]' f=@file"),
+        (
+            "htpasswd -bc f bob X && htpasswd -nb bob 'X y' | tee f",
+            "htpasswd -bc f bob [hidden] && htpasswd -nb bob '[hidden]' | tee f",
+        ),
+        (
+            "keytool -list -storepass X -keypass Y -alias a",
+            "keytool -list -storepass [hidden] -keypass [hidden] -alias a",
+        ),
+        (
+            "mc alias set m https://u:p@h X \"Y\" --api s3v4",
+            "mc alias set m https://[hidden]@h [hidden] \"[hidden]\" --api s3v4",
+        ),
+        ("mc config host add m http://h X $SECRET", "mc config host add m http://h [hidden] $SECRET"),
+        (
+            "smbclient //h/s -U bob%X -c ls; smbclient -U 'D\\bob%X y'",
+            "smbclient //h/s -U bob%[hidden] -c ls; smbclient -U 'D\\bob%[hidden]'",
+        ),
+        ("lftp -u bob,X sftp://h", "lftp -u bob,[hidden] sftp://h"),
+        (
+            "sqlplus -S bob/X@db @s.sql; sqlplus \"bob/X@//h:1/db\"",
+            "sqlplus -S bob/[hidden]@db @s.sql; sqlplus \"bob/[hidden]@//h:1/db\"",
+        ),
+        ("rman target sys/X@db catalog c/Y", "rman target sys/[hidden]@db catalog c/[hidden]"),
+        ("twine upload -u __token__ -p X dist/*", "twine upload -u __token__ -p [hidden] dist/*"),
+        ("zip -r -P X a.zip d; unzip -PX a.zip", "zip -r -P [hidden] a.zip d; unzip -P[hidden] a.zip"),
+        (
+            "7z a -pX a.7z d; 7z x -p'a b' a.7z; rar a -hpX a.rar",
+            "7z a -p[hidden] a.7z d; 7z x -p'[hidden]' a.7z; rar a -hp[hidden] a.rar",
+        ),
+        (
+            "openssl rsa -passin pass:X -in k; openssl enc -aes256 -k X",
+            "openssl rsa -passin [hidden] -in k; openssl enc -aes256 -k [hidden]",
+        ),
+        (
+            "openssl enc -pass env:PW -key f; openssl pkcs12 -passout 'pass:X'",
+            "openssl enc -pass env:PW -key f; openssl pkcs12 -passout '[hidden]'",
+        ),
+        ("ldappasswd -w X -s Y cn=a", "ldappasswd -w [hidden] -s [hidden] cn=a"),
+        (
+            "rabbitmqadmin -u a -p X list queues; cqlsh -u a -p X",
+            "rabbitmqadmin -u a -p [hidden] list queues; cqlsh -u a -p [hidden]",
+        ),
+        ("sqlcmd -S h -U sa -P X -Q q; bcp t out f -PX", "sqlcmd -S h -U sa -P [hidden] -Q q; bcp t out f -P[hidden]"),
+        ("mongodump -u a -p X; mongosh -u a -p X", "mongodump -u a -p [hidden]; mongosh -u a -p [hidden]"),
+        (
+            "gpg --batch --passphrase X -c f; cosign sign --key k",
+            "gpg --batch --passphrase [hidden] -c f; cosign sign --key k",
+        ),
+        (
+            "consul kv get -token X a; sshpass -pmypass ssh h",
+            "consul kv get -token [hidden] a; sshpass -p[hidden] ssh h",
+        ),
+        (
+            "mysqladmin -u root password X; rclone obscure X",
+            "mysqladmin -u root password [hidden]; rclone obscure [hidden]",
+        ),
+        (
+            "echo bob:X | chpasswd; echo X | sudo -S id; echo X | kinit bob",
+            "echo [hidden] | chpasswd; echo [hidden] | sudo -S id; echo [hidden] | kinit bob",
+        ),
+        ("psql -c \"ALTER USER a PASSWORD 'X y'\"", "psql -c \"ALTER USER a PASSWORD '[hidden]'\""),
+        ("mysql -e \"CREATE USER a IDENTIFIED BY 'X'\"", "mysql -e \"CREATE USER a IDENTIFIED BY '[hidden]'\""),
+        (
+            "curl -H 'Key: X' -H \"X-Honeycomb-Team: Y\" --header pin:Z h",
+            "curl -H 'Key: [hidden]' -H \"X-Honeycomb-Team: [hidden]\" --header pin:[hidden] h",
+        ),
+        (
+            r#"curl -d "{\"password\": \"X y\", \"n\": 1, \"otp\":\"Z\"}" h"#,
+            r#"curl -d "{\"password\": \"[hidden]\", \"n\": 1, \"otp\":\"[hidden]\"}" h"#,
+        ),
     ];
     for (script, expected) in cases {
         assert_eq!(redact_text(script), expected);
@@ -289,6 +393,10 @@ fn passwords_of_well_known_commands_are_redacted() {
         "mkdir -p dir; mysql -p db; cp -a x y; ps -p 1",
         "echo $TOKEN | docker login --password-stdin",
         "sshpass -p \"$PW\" ssh",
+        "the vault login failed: permission denied; vault login; vault status; htpasswd -B f bob; zip -p a; openssl x509 -key f",
+        "sqlplus / as sysdba; sqlplus /nolog; 7z a -p a.7z; mc ls m/b; mc alias list; smbclient -N //h/s; twine upload dist/*",
+        "sort -k 2 -t , f; ls -s; grep -P x; curl -k -s h; influx -token-file f; a password 5 letters long; compass -pass -v",
+        "pin: the version of go; X-Code: 5; key: value; curl -H 'Code: 5' -d 'key: value' h; gpio_pin=3; otp_release=26; xKey: date",
         "set -e; set token aside; cat <<< X; <p>a token</p>; wc -w x; http -v h",
     ] {
         assert_eq!(redact_text(script), script);
@@ -357,6 +465,23 @@ fn long_texts_are_redacted_in_linear_time() {
         " --token ",
         " --token \"",
         " -p ",
+        " -token ",
+        " -storepass \"",
+        "vault login ",
+        "vault kv put a=$x ",
+        "htpasswd -b ",
+        "mc alias set ",
+        "sqlplus a/$x ",
+        "smbclient -U a%",
+        "password '",
+        "\\\"",
+        "token=\\\"",
+        "\ntoken: \\\"",
+        "?q=%7B",
+        "http://h?q=%3A",
+        "http%3A%2F%2Fh%3Fq%3D",
+        "http://h/?q=http%3A%2F%2Fh%2F%3Fq%3D&",
+        "-H key:",
         " sshpass -p $x",
         "echo ",
         "bearer ",

@@ -1,5 +1,10 @@
 //! Secrets in URLs: user and password, parameters, and everything after the host of a webhook.
 
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::free_text::redact_decoded;
 use super::names::{REDACTED, is_secret_parameter};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
@@ -12,13 +17,33 @@ const WEBHOOK_SEGMENTS: [&str; 4] = ["/hooks/", "/webhook/", "/webhooks/", "/ser
 /// Prefixes of the path of a repository dispatch, on github.com and GitHub Enterprise.
 const GITHUB_BASES: [&str; 3] = ["", "/api", "/api/v3"];
 
-/// Redacts user, password, secret parameters and the path of a webhook.
+/// Characters that stay as they are in a value that is encoded again.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b':');
+/// Number of times that a text is decoded: a query of a URL, in a parameter of another URL.
+const MAX_DECODED: u8 = 2;
+
+/// Context of a URL.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) dollars: Dollars,
+    /// Number of times that the text around it was decoded. Bounded, so that the time stays linear.
+    pub(super) decoded: u8,
+}
+
+impl From<Dollars> for Place {
+    fn from(dollars: Dollars) -> Self {
+        Self { dollars, decoded: 0 }
+    }
+}
+
+/// Redacts user, password, secret parameters, secrets within parameters, and the path of a webhook.
 pub fn redact_url(url: &str) -> String {
-    redact_url_in(url, Dollars::Literal)
+    redact_url_in(url, Dollars::Literal.into())
 }
 
 /// Like [`redact_url`], for a URL in a script or a value.
-pub fn redact_url_in(url: &str, dollars: Dollars) -> String {
+pub(super) fn redact_url_in(url: &str, place: Place) -> String {
+    let dollars = place.dollars;
     let Some((scheme, authority, tail)) = split(url) else { return url.to_owned() };
     let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let login = match user {
@@ -29,7 +54,7 @@ pub fn redact_url_in(url: &str, dollars: Dollars) -> String {
     let lower = host.to_ascii_lowercase();
     let is_webhook = WEBHOOK_HOSTS.iter().any(|known| lower == *known || lower.ends_with(&format!(".{known}")));
     let is_secret = is_webhook && tail.len() > 1 && !dollars.refer(&tail[1..]);
-    let tail = if is_secret { format!("/{REDACTED}") } else { redact_tail(tail, dollars) };
+    let tail = if is_secret { format!("/{REDACTED}") } else { redact_tail(tail, place) };
     format!("{scheme}://{login}{host}{}", redact_shapes(&tail))
 }
 
@@ -42,7 +67,7 @@ pub fn redact_webhook(url: &str) -> String {
 
 /// Redacts secret parameters of a form (`name=value&…`).
 pub fn redact_form(form: &str) -> String {
-    redact_pairs(form, &['&'], Dollars::Literal)
+    redact_pairs(form, &['&'], Dollars::Literal.into())
 }
 
 /// Scheme, authority and the rest.
@@ -61,24 +86,45 @@ fn is_dispatch(tail: &str) -> bool {
 }
 
 /// Redacts path, query and fragment.
-fn redact_tail(tail: &str, dollars: Dollars) -> String {
+fn redact_tail(tail: &str, place: Place) -> String {
     let end = tail.find(['?', '#']).unwrap_or(tail.len());
     let (path, rest) = tail.split_at(end);
     let path = WEBHOOK_SEGMENTS
         .iter()
         .find_map(|segment| path.find(segment).map(|at| at + segment.len()))
-        .filter(|end| *end < path.len() && !dollars.refer(&path[*end..]))
-        .map_or_else(|| redact_pairs(path, &['/'], dollars), |end| format!("{}{REDACTED}", &path[..end]));
-    format!("{path}{}", redact_pairs(rest, &['&', '#'], dollars))
+        .filter(|end| *end < path.len() && !place.dollars.refer(&path[*end..]))
+        .map_or_else(|| redact_pairs(path, &['/'], place), |end| format!("{}{REDACTED}", &path[..end]));
+    format!("{path}{}", redact_pairs(rest, &['&', '#'], place))
 }
 
-/// Redacts the values of secret parameters, which are separated by `gaps`.
-fn redact_pairs(text: &str, gaps: &[char], dollars: Dollars) -> String {
+/// Redacts the values of secret parameters, which are separated by `gaps`, and secrets within the values of others.
+fn redact_pairs(text: &str, gaps: &[char], place: Place) -> String {
     let redacted = text.split_inclusive(gaps).map(|piece| {
         let (pair, gap) = piece.split_at(piece.trim_end_matches(gaps).len());
-        first_secret(pair, dollars).map_or_else(|| piece.to_owned(), |at| format!("{}{REDACTED}{gap}", &pair[..at]))
+        match first_secret(pair, place.dollars) {
+            Some(at) => format!("{}{REDACTED}{gap}", &pair[..at]),
+            None => format!("{}{gap}", redact_encoded(pair, place)),
+        }
     });
     redacted.collect()
+}
+
+/// Redacts secrets that percent-encoding conceals: `query=up%7Btoken%3D%22X%22%7D`.
+fn redact_encoded(pair: &str, place: Place) -> Cow<'_, str> {
+    if place.decoded >= MAX_DECODED || !pair.contains('%') {
+        return Cow::Borrowed(pair);
+    }
+    let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+    // A plus sign is a space in parameters, but not in a path.
+    let spaced = if name.is_empty() { Cow::Borrowed(value) } else { Cow::Owned(value.replace('+', " ")) };
+    let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
+    let redacted = redact_decoded(&decoded, Place { decoded: place.decoded + 1, ..place });
+    if redacted == decoded {
+        return Cow::Borrowed(pair);
+    }
+    let encoded: Vec<_> = redacted.split(REDACTED).map(|text| utf8_percent_encode(text, KEPT).to_string()).collect();
+    let equals = if pair.len() > value.len() { "=" } else { "" };
+    Cow::Owned(format!("{name}{equals}{}", encoded.join(REDACTED)))
 }
 
 /// Returns the start of the first secret value in `name=value;name=value…`, which extends to the end: `;` and `?` may start a parameter or

@@ -3,10 +3,14 @@
 /// Longest substitution (`$(…)`, `${…}`, `` `…` ``), in bytes, that may contain separators.
 const MAX_SUBSTITUTION: usize = 1_024;
 
+/// Maximum number of backslashes before a quote.
+const MAX_SLASHES: usize = 7;
+
 /// Returns the end of the value that starts at `start`.
 pub(super) fn value_end(text: &str, start: usize) -> usize {
     let rest = &text.as_bytes()[start..];
     let length = match rest.first() {
+        Some(b'\\') if escaped_quote(rest) > 0 => escaped_string(rest, escaped_quote(rest)),
         Some(b'"') => string(rest),
         Some(b'\'') => rest[1..].iter().position(|byte| *byte == b'\'').map_or(rest.len(), |at| at + 2),
         _ => word(rest),
@@ -25,6 +29,19 @@ fn string(text: &[u8]) -> usize {
         }
     }
     text.len()
+}
+
+/// Length of a quote with the backslashes before it, at the start of the text; 0 if there is none.
+fn escaped_quote(text: &[u8]) -> usize {
+    let slashes = text.iter().take(MAX_SLASHES).take_while(|byte| **byte == b'\\').count();
+    if slashes > 0 && matches!(text.get(slashes), Some(b'"' | b'\'')) { slashes + 1 } else { 0 }
+}
+
+/// Length of a string in escaped quotes, within a string: `\"password\": \"X\"`. Quotes within it have more backslashes.
+fn escaped_string(text: &[u8], quote: usize) -> usize {
+    let (quote, rest) = text.split_at(quote);
+    let is_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'\\'));
+    memchr::memmem::find_iter(rest, quote).find(is_end).map_or(text.len(), |at| quote.len() * 2 + at)
 }
 
 /// Length of a word with its substitutions.
@@ -66,8 +83,17 @@ fn substitution(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// Returns the position of `inner` in the value that it is a part of.
+pub(super) fn offset(value: &str, inner: &str) -> usize {
+    (inner.as_ptr() as usize).saturating_sub(value.as_ptr() as usize)
+}
+
 /// Returns a value without its quotes.
 pub(super) fn unquoted(value: &str) -> &str {
+    let (quote, rest) = value.split_at(escaped_quote(value.as_bytes()));
+    if !quote.is_empty() {
+        return rest.strip_suffix(quote).unwrap_or(rest);
+    }
     let strip = |quote: char| value.strip_prefix(quote).map(|inner| inner.strip_suffix(quote).unwrap_or(inner));
     strip('"').or_else(|| strip('\'')).unwrap_or(value)
 }
@@ -92,6 +118,11 @@ mod tests {
             ("`a b`c d", "`a b`c"),
             ("`open", ""),
             ("", ""),
+            (r#"\"a b\" c"#, r#"\"a b\""#),
+            (r#"\"a \\\" b\" c"#, r#"\"a \\\" b\""#),
+            (r#"\\\"a\\\" c"#, r#"\\\"a\\\""#),
+            (r#"\"open"#, r#"\"open"#),
+            (r"\a b", r"\a"),
         ] {
             assert_eq!(&text[..value_end(text, 0)], value, "{text}");
         }

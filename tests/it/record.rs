@@ -48,6 +48,11 @@ fn assert_no_secret(directory: &Path) {
     assert!(!files.is_empty());
     for (name, content) in files {
         assert!(!name.contains("SECRET") && !content.contains("SECRET"), "{name}:\n{content}");
+        #[cfg(unix)]
+        for (path, expected) in [(Path::new(&name), 0o600), (Path::new(&name).parent().unwrap(), 0o700)] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, expected, "{}", path.display());
+        }
     }
 }
 

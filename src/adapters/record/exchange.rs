@@ -1,5 +1,6 @@
 //! File format of one request and its response.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,12 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use url::{Url, form_urlencoded};
 
 use crate::model::duration::GoDuration;
 use crate::model::text::truncate;
 use crate::model::tls_problem::TlsProblem;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
-use crate::redact::{REDACTED, RequestSecrets, is_secret, redact_form, redact_text, redact_url, redact_webhook};
+use crate::redact::{
+    REDACTED, RequestSecrets, is_secret_header, redact_form, redact_text, redact_url, redact_webhook, secrets_in_text,
+};
 
 /// Maximum length of a body excerpt in a message, in characters.
 const MAX_EXCERPT: usize = 200;
@@ -130,7 +134,20 @@ pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
     let collect = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
     let mut secrets = collect(&request.url, &request.headers);
     secrets.add(&request.secrets);
-    secrets.with_body(request.body.as_deref().unwrap_or_default())
+    // Responses repeat queries and their labels.
+    if let Ok(url) = Url::parse(&request.url) {
+        secrets.add(&url.query_pairs().flat_map(|(_, value)| secrets_in_text(&value)).collect::<Vec<_>>());
+    }
+    let body = request.body.as_deref().unwrap_or_default();
+    if let Ok(text) = std::str::from_utf8(body) {
+        let texts = if is_form(request) {
+            form_urlencoded::parse(body).map(|(_, value)| value).collect()
+        } else {
+            vec![Cow::Borrowed(text)]
+        };
+        secrets.add(&texts.iter().flat_map(|text| secrets_in_text(text)).collect::<Vec<_>>());
+    }
+    secrets.with_body(body)
 }
 
 impl fmt::Display for Key {
@@ -167,7 +184,8 @@ impl RecordedRequest {
             secrets.redact(&body)
         });
         let header = |(name, value): &(String, String)| {
-            let value = if is_secret(name) { REDACTED.to_owned() } else { secrets.redact(&redact_text(value.trim())) };
+            let value =
+                if is_secret_header(name) { REDACTED.to_owned() } else { secrets.redact(&redact_text(value.trim())) };
             format!("{}: {value}", name.to_ascii_lowercase())
         };
         let mut headers: Vec<_> = request.headers.iter().map(header).collect();
@@ -175,6 +193,23 @@ impl RecordedRequest {
         // A webhook's URL is redacted as a whole; others may contain a secret in an unexpected place.
         let url = if request.is_webhook { url } else { secrets.redact(&url) };
         Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, caller: None }
+    }
+
+    /// Redacts a recorded request again: earlier versions redacted less.
+    pub(super) fn redacted(self) -> Self {
+        let header = |header: &String| {
+            let (name, value) = header.split_once(": ").unwrap_or((header, ""));
+            (name.to_owned(), value.to_owned())
+        };
+        let request = WebRequest {
+            method: self.method,
+            url: self.url,
+            headers: self.headers.iter().map(header).collect(),
+            body: self.body.map(String::into_bytes),
+            is_webhook: self.webhook,
+            ..WebRequest::default()
+        };
+        Self { caller: self.caller, ..Self::of(&request) }
     }
 
     /// Returns the lookup key.

@@ -113,6 +113,36 @@ fn secrets_are_redacted_everywhere() {
 }
 
 #[test]
+fn literals_of_queries_are_redacted_like_those_of_the_document() {
+    let url = "http://h/q?query=up%7Btoken%3D%22SECRET1%22%7D&x=1";
+    let echo = r#"{"error": "no up{token=\"SECRET1\"}", "metric": {"t": "SECRET1", "u": "SECRET2"}, "data": "up"}"#;
+    let form = vec![header("Content-Type", "application/x-www-form-urlencoded")];
+    for (headers, body) in
+        [(Vec::new(), r#"{"query": "up{token=\"SECRET2\"}"}"#), (form, "query=up%7Btoken%3D%22SECRET2%22%7D")]
+    {
+        let query = WebRequest { headers, body: Some(body.into()), ..request("POST", url) };
+        let (text, _) = round_trip(&query, &responded(echo));
+        assert!(!text.contains("SECRET") && text.contains("up%7Btoken%3D%22[hidden]%22%7D&x=1"), "{text}");
+    }
+}
+
+#[test]
+fn requests_of_earlier_recordings_are_found() {
+    let query = WebRequest {
+        headers: vec![header("X-Key", "the-key"), header("Accept", "a: b")],
+        body: Some(b"{}".to_vec()),
+        caller: Some(1),
+        ..request("POST", "http://h/q?query=up%7Btoken%3D%22X%22%7D")
+    };
+    let mut earlier = RecordedRequest::of(&query);
+    let now = earlier.key();
+    earlier.url.clone_from(&query.url);
+    earlier.headers = vec!["accept: a: b".to_owned(), "x-key: the-key".to_owned()];
+    assert_ne!(earlier.key(), now);
+    assert_eq!(earlier.redacted().key(), now);
+}
+
+#[test]
 fn keys_ignore_secrets() {
     let key = |request: &WebRequest| RecordedRequest::of(request).key();
     let with_token = |token: &str| WebRequest {

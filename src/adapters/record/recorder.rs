@@ -1,6 +1,6 @@
 //! Records a run: wraps the real web client and clock, and writes their responses and readings.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,10 +77,28 @@ impl Recorder {
             return;
         }
         let path = self.folder.join(name);
-        if let Err(source) = replace(&path, content, Access::Shared) {
+        if let Err(source) = replace(&path, content, Access::Private) {
             state.error.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
     }
+}
+
+/// Options of a new directory for its owner only: responses of services may be confidential.
+fn private_directory() -> DirBuilder {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Options of a new file for its owner only.
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 impl Web for Recorder {
@@ -126,11 +144,11 @@ impl Recording for Recorder {
             _ => RecordingError::Unavailable { action: "write", path: self.folder.clone(), source },
         };
         if let Some(directory) = self.folder.parent() {
-            fs::create_dir_all(directory).map_err(unwritable)?;
+            private_directory().recursive(true).create(directory).map_err(unwritable)?;
         }
-        fs::create_dir(&self.folder).map_err(unwritable)?;
+        private_directory().create(&self.folder).map_err(unwritable)?;
         let mut state = self.state.lock();
-        state.clock = Some(File::create_new(self.folder.join(CLOCK)).map_err(unwritable)?);
+        state.clock = Some(private_file().open(self.folder.join(CLOCK)).map_err(unwritable)?);
         for (name, content) in std::mem::take(&mut state.pending) {
             self.write(&mut state, &name, &content);
         }

@@ -48,7 +48,7 @@ impl Replay {
         let mut responses: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
         for (_, name) in files {
             let path = folder.join(name);
-            let key = read_exchange(&path)?.request.key();
+            let key = read_exchange(&path)?.request.redacted().key();
             responses.entry(key).or_default().push_back(path);
         }
         for name in names.iter().filter(|name| folder::is_task_file(name)) {

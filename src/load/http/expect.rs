@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
-use crate::redact::{excerpt, is_secret};
+use crate::redact::{excerpt, is_secret_header};
 use crate::templates::jq::{Filter, Verdict};
 
 /// Longest value of a header in messages, in characters.
@@ -106,7 +106,7 @@ impl Expectations {
 fn unexpected_header(name: &str, values: &[&[u8]]) -> String {
     match values {
         [] => format!("no header `{name}`"),
-        [value, ..] if !is_secret(name) => {
+        [value, ..] if !is_secret_header(name) => {
             let text = String::from_utf8_lossy(value);
             format!("header `{name}` is `{}`", excerpt(&text, MAX_VALUE))
         }

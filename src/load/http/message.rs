@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use url::Url;
 
 use super::h1::Request;
-use crate::redact::is_secret;
+use crate::redact::is_secret_header;
 
 /// A request to one endpoint, before it is formatted.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Message {
         if !is_same_origin {
             // By name, because tokens and keys are in headers of any name (`X-Api-Key`, `X-Auth-Token`), and by their source.
             let is_kept_back = |(name, value): &(&HeaderName, &HeaderValue)| {
-                value.is_sensitive() || is_secret(name.as_str()) || is_credential(name)
+                value.is_sensitive() || is_secret_header(name.as_str()) || is_credential(name)
             };
             let secrets = message.headers.iter().filter(is_kept_back).map(|(name, _)| name);
             for name in secrets.cloned().collect::<Vec<_>>() {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::redact::is_secret;
+use crate::redact::is_secret_header;
 use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
 
@@ -106,7 +106,7 @@ fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, String> {
     };
     let mut value =
         HeaderValue::from_str(&text).map_err(|_| format!("the value of `{name}` contains invalid characters"))?;
-    value.set_sensitive(is_secret(name.as_str()));
+    value.set_sensitive(is_secret_header(name.as_str()));
     Ok(value)
 }
 

@@ -11,7 +11,7 @@ use super::file::read;
 use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{RenderedRequest, RequestTemplate};
 use crate::ports::Files;
-use crate::redact::is_secret;
+use crate::redact::is_secret_header;
 use crate::tasks::fields::display_url;
 use crate::tasks::loadgen::{Time, random_bits};
 use crate::templates::TemplateError;
@@ -143,7 +143,7 @@ impl Texts {
             let value = HeaderValue::from_str(&text);
             let invalid = |_| ("headers", format!("the rendered value of `{name}` contains invalid characters"));
             let mut value = value.map_err(invalid)?;
-            value.set_sensitive(is_secret(name.as_str()));
+            value.set_sensitive(is_secret_header(name.as_str()));
             headers.append(name, value);
         }
         let body = match &self.body {

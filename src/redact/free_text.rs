@@ -5,6 +5,8 @@
 //! The text comes from outside, so the time must grow with its length only: [`LEADS`] matches what precedes a secret, its name decides,
 //! and only the value of a secret is read, once. Values that may be references are short.
 
+mod urls;
+
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -15,8 +17,9 @@ use super::command_line::{
 use super::names::{REDACTED, is_compound, is_secret, is_secret_header};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
-use super::urls::{Place, redact_url_in};
 use super::value::{offset, unquoted, value_end};
+use urls::{Place, redact_url_in};
+pub use urls::{redact_form, redact_url, redact_webhook};
 
 /// Schemes before the secret in a header.
 const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "];
@@ -64,7 +67,7 @@ pub(crate) fn secrets_in_text(text: &str) -> Vec<String> {
 }
 
 /// Redacts a text that was decoded.
-pub(super) fn redact_decoded(text: &str, place: Place) -> String {
+fn redact_decoded(text: &str, place: Place) -> String {
     redacted(text, place)
 }
 

@@ -13,18 +13,16 @@ mod references;
 mod request_secrets;
 mod shapes;
 mod spec_secrets;
-mod urls;
 mod value;
 
 pub(crate) use excerpt::excerpt;
-pub use free_text::redact_text;
 pub(crate) use free_text::secrets_in_text;
+pub use free_text::{redact_form, redact_text, redact_url, redact_webhook};
 pub(crate) use names::is_secret_header;
 pub use names::{REDACTED, is_secret};
 pub(crate) use pieces::pieces;
 pub use request_secrets::RequestSecrets;
 pub(crate) use spec_secrets::{is_same_spec, redact_strings_with, redact_task_with, secrets_of};
-pub use urls::{redact_form, redact_url, redact_webhook};
 
 use serde_json::{Map, Value, json};
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::free_text::redact_decoded;
-use super::names::{REDACTED, is_secret_parameter};
-use super::references::Dollars;
-use super::shapes::redact_shapes;
+use super::super::names::{REDACTED, is_secret_parameter};
+use super::super::references::Dollars;
+use super::super::shapes::redact_shapes;
+use super::redact_decoded;
 
 /// Hosts whose URLs are secret, because the path authorizes to post.
 const WEBHOOK_HOSTS: [&str; 5] =

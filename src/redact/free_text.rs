@@ -5,20 +5,24 @@
 //! The text comes from outside, so the time must grow with its length only: [`LEADS`] matches what precedes a secret, its name decides,
 //! and only the value of a secret is read, once. Values that may be references are short.
 
+mod leads;
+mod percent;
 mod urls;
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::command_line::{
-    COMMANDS, is_piped_password, secret_arguments, separates_password, takes_here_string, takes_password,
-};
+use super::command_line::{is_piped_password, secret_arguments, separates_password, takes_here_string, takes_password};
 use super::names::{REDACTED, is_compound, is_secret, is_secret_header};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
-use super::value::{offset, unquoted, value_end};
-use urls::{Place, redact_url_in};
+use super::value::{offset, string_prefix, unquoted, value_end};
+use leads::LEADS;
+use percent::redact_percent;
+use urls::redact_url_in;
 pub use urls::{redact_form, redact_url, redact_webhook};
 
 /// Schemes before the secret in a header.
@@ -26,49 +30,18 @@ const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "]
 /// Longest start of a line, in bytes, that is checked for being indentation.
 const MAX_INDENT: usize = 200;
 
-/// Texts before secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
-static LEADS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
-    let commands = format!(r"(?P<command>\b(?P<program>{COMMANDS})[ \t]+)");
-    let alternatives = [
-        r"(?P<pem>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)",
-        r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))",
-        r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))",
-        // `--token X`; `--token=X` is a pair.
-        r"(?P<flag>(?:^|\s)--(?P<option>\w[\w-]*)[ \t]+)",
-        // `-storepass X`, `-passin pass:X`, `-token X`.
-        r"(?P<long>(?:^|\s)-(?P<single>\w*(?i:pass|password|passphrase|passwd|passin|passout|token|secret)|(?i:api-?key))[ \t]+)",
-        r"(?P<short>(?:^|\s)-(?:hp|[apwPkKst])[ \t]*)",
-        r"(?P<echo>\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)*)",
-        // A here-string; fields of a configuration; XML.
-        r"(?P<here><<<[ \t]*)",
-        r"(?P<set>\bset[ \t]+(?P<setting>[\w.-]+)[ \t]+)",
-        r"(?P<element><(?P<tag>[\w:-]+)>)",
-        &commands,
-        // SQL.
-        r"(?P<sql>(?i:\b(?:identified[ \t]+by|password)[ \t]+'))",
-        r"(?P<literal>--from-literal[= ][\w.-]+=)",
-        r#"(?P<name>[\w.-]+)(?P<is>\\{0,7}["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))"#,
-    ];
-    Regex::new(&alternatives.join("|"))
-});
-
 /// Redacts secrets in scripts and messages: credentials in URLs, values after `Bearer`, `Authorization:`, `--token` or `curl -u NAME:`,
 /// those of `TOKEN=…` and `"password": …`, and tokens with a well-known form. References such as `$TOKEN` are kept.
 pub fn redact_text(text: &str) -> String {
     redacted(text, Dollars::Refer.into())
 }
 
-/// Returns what [`redact_text`] redacts, except in URLs.
-pub(crate) fn secrets_in_text(text: &str) -> Vec<String> {
-    let mut redactor = Redactor::new(text, Dollars::Refer.into());
+/// Returns what [`redact_literal`] redacts, except in URLs.
+pub(crate) fn secrets_in_literal(text: &str) -> Vec<String> {
+    let mut redactor = Redactor::new(text, Dollars::Literal.into());
     redactor.found = Some(Vec::new());
     redactor.run();
     redactor.found.unwrap_or_default()
-}
-
-/// Redacts a text that was decoded.
-fn redact_decoded(text: &str, place: Place) -> String {
-    redacted(text, place)
 }
 
 /// Like [`redact_text`], for a value in which `$` has no special meaning.
@@ -86,7 +59,21 @@ static LOGIN: LazyLock<Result<Regex, regex::Error>> =
     LazyLock::new(|| Regex::new(r"^[^\s/@:]+:[^\s/@]+@([A-Za-z0-9.\[\]-]+(?::\d+)?(?:[/?#].*)?)$"));
 
 fn redacted(text: &str, place: Place) -> String {
-    Redactor::new(&redact_shapes(text), place).run()
+    Redactor::new(&redact_percent(&redact_shapes(text), place), place).run()
+}
+
+/// Context of a text.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    dollars: Dollars,
+    /// Number of times that the text around it was decoded. Bounded, so that the time stays linear.
+    decoded: u8,
+}
+
+impl From<Dollars> for Place {
+    fn from(dollars: Dollars) -> Self {
+        Self { dollars, decoded: 0 }
+    }
 }
 
 /// Start, end and replacement of a secret.
@@ -97,6 +84,8 @@ struct Redactor<'a> {
     place: Place,
     /// Secrets that were redacted, if they are wanted.
     found: Option<Vec<String>>,
+    /// Secret arguments of the last commands, in their order.
+    arguments: VecDeque<Range<usize>>,
     /// Start of the line that `line_checked` is in.
     line_start: usize,
     /// Position up to which the text was searched for line ends.
@@ -105,7 +94,7 @@ struct Redactor<'a> {
 
 impl<'a> Redactor<'a> {
     fn new(text: &'a str, place: Place) -> Self {
-        Self { text, place, found: None, line_start: 0, line_checked: 0 }
+        Self { text, place, found: None, arguments: VecDeque::new(), line_start: 0, line_checked: 0 }
     }
 
     fn run(&mut self) -> String {
@@ -116,16 +105,25 @@ impl<'a> Redactor<'a> {
         };
         let mut redacted = String::with_capacity(text.len());
         let mut from = 0;
-        while let Some(lead) = leads.captures_at(text, from) {
-            let Some(end) = lead.get(0).map(|whole| whole.end()) else { break };
-            let (until, next, with) = self.secret_after(&lead, end).unwrap_or_else(|| {
-                let next = behind(&lead).unwrap_or_else(|| {
-                    // The space behind a lead may be the one before the next option.
-                    let last = text[..end].char_indices().next_back().filter(|(_, c)| c.is_whitespace());
-                    last.map_or(end, |(at, _)| at)
-                });
-                (next, next, String::new())
-            });
+        loop {
+            let lead = leads.captures_at(text, from);
+            let end = lead.as_ref().and_then(|lead| lead.get(0)).map(|whole| whole.end());
+            let argument = self.next_argument(from, end);
+            let (until, next, with) = match (argument, lead, end) {
+                (Some(argument), ..) => {
+                    let kept = (argument.end, argument.end, String::new());
+                    self.inner(argument.start, &text[argument]).unwrap_or(kept)
+                }
+                (None, Some(lead), Some(end)) => self.secret_after(&lead, end).unwrap_or_else(|| {
+                    let next = behind(&lead).unwrap_or_else(|| {
+                        // The space behind a lead may be the one before the next option.
+                        let last = text[..end].char_indices().next_back().filter(|(_, c)| c.is_whitespace());
+                        last.map_or(end, |(at, _)| at)
+                    });
+                    (next, next, String::new())
+                }),
+                _ => break,
+            };
             redacted.push_str(&text[from..until]);
             redacted.push_str(&with);
             if let Some(found) = self.found.as_mut().filter(|_| with == REDACTED) {
@@ -135,6 +133,15 @@ impl<'a> Redactor<'a> {
         }
         redacted.push_str(&text[from..]);
         redacted
+    }
+
+    /// Returns the next secret argument of a command, if it is before the end of the next lead.
+    fn next_argument(&mut self, from: usize, lead_end: Option<usize>) -> Option<Range<usize>> {
+        while self.arguments.front().is_some_and(|argument| argument.start < from) {
+            self.arguments.pop_front();
+        }
+        let is_before = |argument: &Range<usize>| lead_end.is_none_or(|end| argument.start < end);
+        if self.arguments.front().is_some_and(is_before) { self.arguments.pop_front() } else { None }
     }
 
     /// Returns the replacement for the secret at `start`, behind a lead; `None` if it is not a secret.
@@ -150,20 +157,25 @@ impl<'a> Redactor<'a> {
             return self.login(&self.text[..login.start()], start);
         }
         if let Some(command) = lead.name("command") {
-            return self.arguments(command.start(), &lead["program"], start);
+            self.find_arguments(command.start(), &lead["program"], start);
+            return None;
         }
-        if lead.name("sql").is_some() {
-            return self.value(start - 1);
+        if let Some(quote) = lead.name("open") {
+            return self.value(quote.start());
+        }
+        if lead.name("tiger").is_some() {
+            return self.value(start);
         }
         if let Some(long) = lead.name("long") {
             let name = lead.name("single")?;
             // `-p` with a password that looks like the name of an option.
-            let short = name.as_str().get(..1).map(|letter| format!("-{letter}")).unwrap_or_default();
-            if takes_password(&self.text[..long.start()], &short) {
+            let (before, short) = (&self.text[..long.start()], name.as_str().get(..1).unwrap_or_default());
+            if takes_password(before, short, true) {
                 return self.value(name.start() + 1);
             }
             let references = ["env:", "file:", "fd:", "stdin", "-"];
-            let is_reference = references.iter().any(|prefix| self.text[start..].starts_with(prefix));
+            let is_reference = references.iter().any(|prefix| self.text[start..].starts_with(prefix))
+                || (name.as_str() == "pw" && !takes_password(before, "pw", false));
             return if is_reference { None } else { self.value(start) };
         }
         if lead.name("flag").is_some() {
@@ -171,8 +183,12 @@ impl<'a> Redactor<'a> {
             return if is_value { self.value(start) } else { None };
         }
         if let Some(option) = lead.name("short") {
-            let is_password = takes_password(&self.text[..option.start()], option.as_str());
-            return if is_password { self.value(start) } else { None };
+            let (letters, is_attached) = (&lead["letters"], lead["gap"].is_empty());
+            let is_password = takes_password(&self.text[..option.start()], letters, is_attached);
+            let value = self.value(start).filter(|_| is_password)?;
+            // `curl -b FILE`.
+            let is_file = letters == "b" && !self.text[value.0..value.1].contains('=');
+            return if is_file { None } else { Some(value) };
         }
         if lead.name("echo").is_some() {
             return self.piped(start);
@@ -182,7 +198,9 @@ impl<'a> Redactor<'a> {
         }
         if lead.name("set").is_some() {
             let setting = &lead["setting"];
-            return if is_compound(setting) && is_secret(setting) { self.value(start) } else { None };
+            let name = setting.rsplit(['/', ':']).next().unwrap_or(setting);
+            let is_name = is_compound(setting) || setting.contains(['/', ':', '@']);
+            return if is_name && is_secret(name) { self.value(start) } else { None };
         }
         if lead.name("element").is_some() {
             let length = self.text[start..].find('<').unwrap_or(self.text.len() - start);
@@ -203,14 +221,14 @@ impl<'a> Redactor<'a> {
         // `printf FORMAT PASSWORD`.
         let format_end = value_end(self.text, start);
         let rest = &self.text[format_end..];
-        let arguments = rest.find(['|', '\n']).map_or("", |end| rest[..end].trim());
-        match arguments.is_empty() || !self.text[start..format_end].contains('%') {
-            true => Some(value),
-            false => {
-                let start = format_end + rest.find(arguments).unwrap_or_default();
-                self.inner(start, arguments)
-            }
+        let end = format_end + rest.find(['|', '\n']).unwrap_or_default();
+        let arguments = self.text[format_end..end].trim();
+        if arguments.is_empty() {
+            return Some(value);
         }
+        let is_format = self.text[start..format_end].contains('%');
+        let start = if is_format { start + offset(&self.text[start..], arguments) } else { start };
+        self.inner(start, self.text[start..end].trim_end())
     }
 
     /// The secret after `Bearer` or `Basic`.
@@ -288,28 +306,27 @@ impl<'a> Redactor<'a> {
         Some((start, start + bare.len(), redact_url_in(bare, self.place)))
     }
 
-    /// The arguments of the command `program`, up to its last secret.
-    fn arguments(&self, lead: usize, program: &str, start: usize) -> Option<Replacement> {
+    /// Notes the secret arguments of a command, which begin at `start`.
+    fn find_arguments(&mut self, lead: usize, program: &str, start: usize) {
         // A part of another word.
         if self.text[..lead].ends_with(['-', '.', '_']) {
-            return None;
+            return;
         }
-        let arguments = &self.text[start..];
-        let (mut redacted, mut from) = (String::new(), 0);
-        for secret in secret_arguments(program, arguments) {
-            if let Some((at, end, with)) = self.inner(secret.start, &arguments[secret.clone()]) {
-                redacted += &self::redacted(&arguments[from..at], self.place);
-                redacted += &with;
-                from = end;
-            }
-        }
-        (from > 0).then(|| (start, start + from, redacted))
+        let last = self.arguments.back().map_or(start, |argument| argument.end);
+        let secrets = secret_arguments(program, &self.text[start..]);
+        let secrets = secrets.into_iter().map(|secret| start + secret.start..start + secret.end);
+        // A command among the arguments of another one may have the same.
+        self.arguments.extend(secrets.filter(|secret| secret.start >= last));
     }
 
     /// Returns the password in `NAME:PASSWORD`, as in `curl -u`, or behind another separator that the command `before` uses.
     fn login(&self, before: &str, start: usize) -> Option<Replacement> {
-        let separator = ['%', ','].into_iter().find(|separator| separates_password(before, *separator)).unwrap_or(':');
         let mut end = value_end(self.text, start);
+        let is_used = |separator: &char| {
+            self.text[start..end].contains(*separator) || (*separator == ',' && self.text[end..].starts_with(','))
+        };
+        let others = ['%', ','].into_iter().filter(is_used);
+        let separator = others.into_iter().find(|separator| separates_password(before, *separator)).unwrap_or(':');
         if separator == ',' && self.text[end..].starts_with(',') {
             end = value_end(self.text, end + 1);
         }
@@ -326,6 +343,7 @@ impl<'a> Redactor<'a> {
 
     /// Redacts the value at `start` inside its quotes.
     fn value(&self, start: usize) -> Option<Replacement> {
+        let start = start + string_prefix(&self.text[start..]);
         self.inner(start, &self.text[start..value_end(self.text, start)])
     }
 
@@ -348,8 +366,8 @@ fn behind(lead: &Captures<'_>) -> Option<usize> {
 /// Returns true if a text ends with an option that takes a header: `-H '`.
 fn is_header_option(before: &str) -> bool {
     let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
-    let option = before.trim_end_matches([' ', '=']);
-    option.ends_with("-H") || option.ends_with("--header")
+    let option = before.trim_end_matches([' ', '=', ',', '"', '\'']);
+    option.ends_with("-H") || option.ends_with("-header")
 }
 
 /// Start and end of the secret in a header's value: without its scheme, up to the end of its quote or word, for cookies to the end of the

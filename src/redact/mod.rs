@@ -14,9 +14,10 @@ mod request_secrets;
 mod shapes;
 mod spec_secrets;
 mod value;
+mod wrapped;
 
 pub(crate) use excerpt::excerpt;
-pub(crate) use free_text::secrets_in_text;
+pub(crate) use free_text::secrets_in_literal;
 pub use free_text::{redact_form, redact_text, redact_url, redact_webhook};
 pub(crate) use names::is_secret_header;
 pub use names::{REDACTED, is_secret};
@@ -54,6 +55,11 @@ pub fn redact(value: &Value) -> Value {
 pub fn redact_task(task: &TaskSpec) -> TaskSpec {
     let with = task.with.as_ref().map(|with| redact(&json!({"task": task.task, "with": with}))["with"].take());
     TaskSpec { with, run: task.run.as_deref().map(redact_text), ..task.clone() }
+}
+
+/// Redacts a body that may be JSON.
+pub(crate) fn redact_body(body: &str) -> String {
+    redact_string(body, MAX_DEPTH)
 }
 
 /// Returns the path of the first string that contains [`REDACTED`], if any: such a value is no longer usable.
@@ -102,10 +108,25 @@ fn redact_value(value: &Value, within: &str, depth: usize) -> Value {
     }
     match value {
         Value::Object(map) => Value::Object(redact_map(map, within, depth)),
-        Value::Array(list) => Value::Array(list.iter().map(|item| redact_value(item, within, depth - 1)).collect()),
+        Value::Array(list) => {
+            let arguments = redact_arguments(value, list);
+            let list = arguments.as_ref().unwrap_or(list);
+            Value::Array(list.iter().map(|item| redact_value(item, within, depth - 1)).collect())
+        }
         Value::String(text) => Value::String(redact_string(text, depth)),
         other => other.clone(),
     }
+}
+
+/// Redacts the arguments of a command: `["--token", "X"]`. They are searched as one text, because one says what the next one is.
+fn redact_arguments(value: &Value, list: &[Value]) -> Option<Vec<Value>> {
+    let is_command = list.iter().any(|item| item.as_str().is_some_and(|item| item.starts_with('-')));
+    if !is_command || !list.iter().all(Value::is_string) {
+        return None;
+    }
+    serde_json::from_str(&redact_literal(&value.to_string()))
+        .ok()
+        .filter(|redacted: &Vec<Value>| redacted.len() == list.len())
 }
 
 fn redact_map(map: &Map<String, Value>, within: &str, depth: usize) -> Map<String, Value> {

@@ -1,119 +1,17 @@
 //! Names of secrets: of headers, fields, parameters and variables.
 //!
 //! A name is split into words (`X-Auth-Key`, `apiKey`, `DB_PASSWORD`), and the words decide: `token` is secret, `tokenize` and `max_tokens`
-//! are not.
+//! are not. [`vocabulary`] has the words.
+
+mod vocabulary;
+
+use vocabulary::{
+    CODES, ENDS, HEADER_ENDS, HEADERS, KEYS, MODEL_TOKENS, PARAMETERS, PINS, PLAIN_HEADERS, PLAIN_KEYS, PLURAL_KEYS,
+    REFERENCES, SECRET, SETTING_STARTS, SETTINGS,
+};
 
 /// Replacement for a secret.
 pub const REDACTED: &str = "[hidden]";
-
-/// Words that make a name secret in any position.
-const SECRET: [&str; 19] = [
-    "auth",
-    "oauth",
-    "authorization",
-    "authentication",
-    "bearer",
-    "cookie",
-    "cookies",
-    "credential",
-    "credentials",
-    "jwt",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "pwd",
-    "secret",
-    "secrets",
-    "signature",
-    "token",
-];
-/// Endings of words that make a name secret: `PGPASSWORD`, `authtoken`.
-const ENDS: [&str; 18] = [
-    "accesskey",
-    "apikey",
-    "authkey",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "secret",
-    "secretkey",
-    "sessid",
-    "sessionid",
-    "sshpass",
-    "token",
-];
-/// Words before `key` that make a name secret.
-const KEYS: [&str; 26] = [
-    "access",
-    "account",
-    "admin",
-    "api",
-    "app",
-    "application",
-    "auth",
-    "client",
-    "dd",
-    "encryption",
-    "functions",
-    "host",
-    "ingest",
-    "insert",
-    "integration",
-    "license",
-    "master",
-    "private",
-    "query",
-    "routing",
-    "sas",
-    "shared",
-    "signing",
-    "storage",
-    "subscription",
-    "user",
-];
-/// Words in the name of an `X-…-Key` header that is not secret.
-const PLAIN_KEYS: [&str; 10] =
-    ["cache", "correlation", "dedup", "idempotency", "partition", "public", "routing", "row", "shard", "sort"];
-/// Names that are secret as URL parameters and as headers, and ordinary words elsewhere.
-const PARAMETERS: [&str; 17] = [
-    "appid",
-    "assertion",
-    "authz",
-    "code",
-    "hmac",
-    "key",
-    "pass",
-    "passkey",
-    "pin",
-    "psw",
-    "pw",
-    "sas",
-    "session",
-    "sid",
-    "sig",
-    "sign",
-    "tok",
-];
-/// Those of them that are ordinary words as headers, too.
-const PLAIN_HEADERS: [&str; 2] = ["appid", "code"];
-/// Headers of vendors whose names do not show that they carry a key.
-const HEADERS: [&str; 5] = ["fastly-key", "jenkins-crumb", "x-honeycomb-team", "x-jfrog-art-api", "x-ovh-consumer"];
-/// Last words of references to a secret.
-const REFERENCES: [&str; 10] = ["file", "env", "path", "dir", "name", "ref", "url", "uri", "stdin", "jar"];
-/// Last words of settings about secrets that are not secret themselves.
-const SETTINGS: [&str; 15] = [
-    "age", "count", "enabled", "expiry", "length", "limit", "max", "method", "mode", "policy", "scheme", "size",
-    "timeout", "ttl", "type",
-];
-/// First words of such names.
-const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"];
 
 /// Returns true if the value of a header, field or variable with this name is secret.
 pub fn is_secret(name: &str) -> bool {
@@ -132,34 +30,69 @@ pub fn is_secret(name: &str) -> bool {
     {
         return false;
     }
-    words.iter().any(|word| is_secret_word(word))
+    let is_before = |list: &[&str]| before.last().is_some_and(|word| list.contains(&word.as_str()));
+    let is_model_token = |at: usize| {
+        words[at] == "token" && at.checked_sub(1).is_some_and(|at| MODEL_TOKENS.contains(&words[at].as_str()))
+    };
+    words.iter().enumerate().any(|(at, word)| is_secret_word(word) && !is_model_token(at))
         || words.windows(2).any(|pair| pair[1] == "key" && KEYS.contains(&pair[0].as_str()))
         // Vendors invent `X-…-Key` headers to carry a key.
-        || (words[0] == "x" && last == "key" && words.len() > 2 && !before.iter().any(|w| PLAIN_KEYS.contains(&w.as_str())))
+        || (words[0] == "x" && words.len() > 2 && last == "key" && !has_plain_key(before))
         || is_vendor_header(name)
         || match last {
-            "cred" | "creds" | "csrf" | "otp" | "pass" | "pat" | "pw" | "sig" | "totp" | "xsrf" => true,
+            "connstr" | "cred" | "creds" | "cvc" | "cvv" | "dsn" | "otp" | "pass" | "passkey" | "pat" | "psk" | "pw" | "sig"
+            | "totp" => true,
             // Ordinary words in longer names: `gpio_pin`, `is_hmac`.
-            "hmac" | "pin" => before.is_empty(),
+            "hmac" => before.is_empty(),
+            "pin" => before.is_empty() || is_before(&PINS),
             "session" => before.iter().all(|word| word == "x" || word == "user"),
-            "id" => before.last().is_some_and(|word| word == "session"),
+            "id" => is_before(&["session"]),
             // Plain `tokens` is a count.
-            "tokens" => before.last().is_some_and(|word| KEYS.contains(&word.as_str())),
-            _ => false,
+            "tokens" => is_before(&KEYS) && !is_before(&["read", "write"]),
+            "keys" => is_before(&PLURAL_KEYS),
+            "code" | "codes" => is_before(&CODES),
+            "assertion" => is_before(&["client", "saml"]),
+            "verifier" => is_before(&["code"]),
+            "phrase" => is_before(&["pass", "recovery", "seed"]),
+            "word" => is_before(&["pass"]),
+            "string" => is_before(&["connection"]),
+            "sign" => is_before(&["access", "api"]),
+            _ => last.strip_suffix("key").is_some_and(|owner| KEYS.contains(&owner)),
         }
+}
+
+fn has_plain_key(words: &[String]) -> bool {
+    words.iter().any(|word| PLAIN_KEYS.contains(&word.as_str()))
 }
 
 /// Returns true if the value of a header with this name is secret, where nothing but a header can be.
 pub(crate) fn is_secret_header(name: &str) -> bool {
-    let is_single = |word: &str| PARAMETERS.contains(&word) && !PLAIN_HEADERS.contains(&word);
-    is_secret(name) || matches!(words(name).as_slice(), [word] if is_single(word))
+    if is_secret(name) {
+        return true;
+    }
+    match words(name).as_slice() {
+        [word] => is_short_header(word),
+        // A vendor's key: `Acme-Key`.
+        [vendor @ .., last] => name.contains('-') && last == "key" && !has_plain_key(vendor),
+        [] => false,
+    }
 }
 
-/// Returns true for `X-Key`, `X-Pin` and the like, and for known headers. The hyphen distinguishes them from fields such as `xKey`.
+/// Returns true for one word that is secret as a header.
+fn is_short_header(word: &str) -> bool {
+    PARAMETERS.contains(&word) && !PLAIN_HEADERS.contains(&word)
+}
+
+/// Returns true for `X-Key`, `X-Vendor-Sign` and the like, and for known headers. The hyphen distinguishes them from fields such as
+/// `xKey`.
 fn is_vendor_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let is_short = |name: &str| PARAMETERS.contains(&name) && !PLAIN_HEADERS.contains(&name);
-    name.strip_prefix("x-").is_some_and(is_short) || HEADERS.contains(&name.as_str())
+    let is_by_words = |rest: &str| {
+        is_short_header(rest)
+            || rest.split('-').any(|word| word == "hmac")
+            || rest.rsplit_once('-').is_some_and(|(_, last)| HEADER_ENDS.contains(&last))
+    };
+    name.strip_prefix("x-").is_some_and(is_by_words) || HEADERS.contains(&name.as_str())
 }
 
 /// Returns true if the value of a URL parameter with this name is secret.
@@ -167,7 +100,12 @@ pub(super) fn is_secret_parameter(name: &str) -> bool {
     // Judge the name as the server decodes it.
     let read = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
     let name = read.as_deref().unwrap_or(name);
-    is_secret(name) || matches!(words(name).as_slice(), [word] if PARAMETERS.contains(&word.as_str()))
+    is_secret(name)
+        || match words(name).iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [word] => PARAMETERS.contains(word),
+            [.., "ticket"] | ["saml", "request" | "response"] => true,
+            _ => false,
+        }
 }
 
 /// Returns true if a name refers to a secret: `tokenFile`, `password_env`.
@@ -221,154 +159,4 @@ fn flush(word: &mut String, words: &mut Vec<String>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_decide_if_a_name_is_secret() {
-        for name in [
-            "X-Auth-Key",
-            "X-Authentication",
-            "Ocp-Apim-Subscription-Key",
-            "X-Functions-Key",
-            "X-Session-Id",
-            "X-Vendor-Key",
-            "Authorization",
-            "Proxy-Authorization",
-            "authToken",
-            "APIKey",
-            "api_key",
-            "apikey",
-            "sharedAccessKey",
-            "Set-Cookie",
-            "DB_PASSWORD",
-            "PGPASSWORD",
-            "clientSecret",
-            "jwt",
-            "X-JWT-Assertion",
-            "sig",
-            "X-Hub-Signature-256",
-            "pass",
-            "dbPass",
-            "sessionId",
-            "session",
-            "JSESSIONID",
-            "token2",
-            "api-tokens",
-            "credentials",
-            "secretKey",
-            "OAuthThing",
-            "profileToken",
-            "X-Key",
-            "X-Hmac",
-            "X-PW",
-            "x-pin",
-            "X-Passcode",
-            "X-GitHub-OTP",
-            "X-Honeycomb-Team",
-            "x-jfrog-art-api",
-            "Fastly-Key",
-            "X-CSRF",
-            "otp",
-            "pin",
-            "userPw",
-            "creds",
-        ] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in [
-            "max_tokens",
-            "maxTokens",
-            "tokens",
-            "tokenize",
-            "tokenizer",
-            "keyboard",
-            "monkey",
-            "authority",
-            "author",
-            "authors",
-            "primaryKeyColumn",
-            "keepAlive",
-            "key",
-            "publicKey",
-            "Idempotency-Key",
-            "X-Idempotency-Key",
-            "passThrough",
-            "compass",
-            "sessionAffinity",
-            "secretary",
-            "tokenFile",
-            "password_env",
-            "secretName",
-            "tokenfile",
-            "tokenTTL",
-            "sessionTimeout",
-            "authType",
-            "password-stdin",
-            "cookie-jar",
-            "signal",
-            "design",
-            "code",
-            "xKey",
-            "x_pin",
-            "X-Code",
-            "gpio_pin",
-            "pinned",
-            "spin",
-            "bos_tok",
-            "otpEnabled",
-            "otp_release",
-            "credits",
-            "appid",
-            "sign",
-            "X-Honeycomb-Dataset",
-            "X-Kubernetes-Api",
-            "Surrogate-Key",
-            "Kafka-Key",
-            "",
-            "-_-",
-            "numTokenRequests",
-        ] {
-            assert!(!is_secret(name), "{name}");
-        }
-        let parameters = [
-            "key",
-            "sig",
-            "code",
-            "jwt",
-            "access_token",
-            "pass",
-            "pw",
-            "tok",
-            "cred",
-            "passcode",
-            "appid",
-            "otp",
-            "pin",
-            "sas",
-            "authz",
-        ];
-        assert!(parameters.into_iter().all(is_secret_parameter));
-        assert!(["Key", "key", "pin", "X-Key", "Authorization"].into_iter().all(is_secret_header));
-        assert!(!["Code", "Content-Type", "Idempotency-Key", "Cache-Key", "AppId"].into_iter().any(is_secret_header));
-        assert!(!["q", "keyword", "codec", "sorted", "sort_key"].into_iter().any(is_secret_parameter));
-    }
-
-    #[test]
-    fn keys_of_monitoring_services_are_secret() {
-        for name in ["queryKey", "ddKey", "userKey", "DD-APPLICATION-KEY", "insert_key", "pat", "githubPAT"] {
-            assert!(is_secret(name), "{name}");
-        }
-        assert!(
-            !["path", "pattern", "secretRef", "secretKeyRef", "imagePullSecrets", "queryKeys"]
-                .into_iter()
-                .any(is_secret)
-        );
-    }
-
-    #[test]
-    fn the_suffix_of_binary_metadata_is_ignored() {
-        assert!(["session-bin", "x-vendor-key-bin", "authorization-bin"].into_iter().all(is_secret));
-        assert!(!["bin", "trace-bin", "token-name-bin"].into_iter().any(is_secret));
-    }
-}
+mod tests;

@@ -191,7 +191,7 @@ fn secrets_that_percent_encoding_conceals_are_redacted() {
             "http://h/q?next=http://i/%3Fq%3Dup%257Btoken%253D%2522[hidden]%2522%257D",
         ),
         ("http://h/render/up%7Btoken%3D%22S3KR%22%7D/a%20b", "http://h/render/up%7Btoken%3D%22[hidden]%22%7D/a%20b"),
-        ("http://h/q?q=Authorization%3A+Bearer+S3KRs3kr", "http://h/q?q=Authorization:%20Bearer%20[hidden]"),
+        ("http://h/q?q=Authorization%3A+Bearer+S3KRs3kr", "http://h/q?q=Authorization:+Bearer+[hidden]"),
     ];
     for (url, expected) in cases {
         assert_eq!(redact_url(url), expected);
@@ -403,6 +403,39 @@ fn passwords_of_well_known_commands_are_redacted() {
     }
 }
 
+/// The texts of a table.
+fn table(text: &str) -> impl Iterator<Item = String> {
+    let is_text = |line: &&str| !line.is_empty() && !line.starts_with("# ");
+    text.lines().filter(is_text).map(|line| line.replace("\\n", "\n"))
+}
+
+#[test]
+fn secrets_of_the_table_are_redacted() {
+    let mut left = String::new();
+    for text in table(include_str!("../../testdata/redact/secrets.txt")) {
+        let script = redact_text(&text);
+        let literal = redact(&json!({"payloadStr": text}))["payloadStr"].as_str().unwrap_or_default().to_owned();
+        for redacted in [&script, &literal] {
+            if redacted.contains("S3CR") || !redacted.contains(REDACTED) {
+                left += &format!("{redacted}\n");
+            }
+        }
+        assert_eq!(redact_text(&script), script, "redacting twice changes nothing");
+    }
+    assert!(left.is_empty(), "secrets are left:\n{left}");
+}
+
+#[test]
+fn texts_of_the_table_are_kept() {
+    let mut changed = String::new();
+    for text in table(include_str!("../../testdata/redact/kept.txt")) {
+        if redact_text(&text) != text {
+            changed += &format!("{}\n", redact_text(&text));
+        }
+    }
+    assert!(changed.is_empty(), "texts are changed:\n{changed}");
+}
+
 #[test]
 fn private_keys_are_redacted_wherever_they_are() {
     for kind in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
@@ -495,7 +528,25 @@ fn long_texts_are_redacted_in_linear_time() {
         "u:x@h ",
         "\"",
         "'",
-        "\\\"",
+        "token=(",
+        "token=[\"",
+        "(token=[x",
+        "a%3Ab ",
+        "a=%22%3A&",
+        "%25%37",
+        "IDENTIFIED BY x ",
+        "password(\"",
+        "redis-cli auth x ",
+        "mc ",
+        "fly secrets set a=$x ",
+        "rclone config token $x ",
+        "\"--token\",",
+        "\"-p\",",
+        "set a:token ",
+        " -pw ",
+        " -b x",
+        "echo a:x | base64 ",
+        " --cert a:$x",
         "-----BEGIN ",
         "-----BEGIN PRIVATE KEY-----",
         ";",
@@ -522,10 +573,10 @@ fn long_texts_are_redacted_in_linear_time() {
         "cookie: \"",
     ];
     for pattern in patterns {
-        let text = pattern.repeat(40_000 / pattern.len());
+        let text = pattern.repeat(8_000 / pattern.len());
         // Ten times the text takes about ten times as long; quadratic time would be a hundred times as long.
-        let (short, long) = (time(&text), time(&pattern.repeat(400_000 / pattern.len())));
-        assert!(long < short * 40 + Duration::from_secs(2), "{pattern:?}: {short:?}, then {long:?}");
+        let (short, long) = (time(&text), time(&pattern.repeat(80_000 / pattern.len())));
+        assert!(long < short * 40 + Duration::from_secs(1), "{pattern:?}: {short:?}, then {long:?}");
         redact_literal(&text);
         redact_url(&format!("http://h/{text}"));
         redact_form(&text);

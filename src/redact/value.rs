@@ -13,6 +13,7 @@ pub(super) fn value_end(text: &str, start: usize) -> usize {
         Some(b'\\') if escaped_quote(rest) > 0 => escaped_string(rest, escaped_quote(rest)),
         Some(b'"') => string(rest),
         Some(b'\'') => rest[1..].iter().position(|byte| *byte == b'\'').map_or(rest.len(), |at| at + 2),
+        Some(b'(' | b'[' | b'{') => group(rest),
         _ => word(rest),
     };
     start + length
@@ -42,6 +43,31 @@ fn escaped_string(text: &[u8], quote: usize) -> usize {
     let (quote, rest) = text.split_at(quote);
     let is_end = |at: &usize| at.checked_sub(1).is_none_or(|before| rest.get(before) != Some(&b'\\'));
     memchr::memmem::find_iter(rest, quote).find(is_end).map_or(text.len(), |at| quote.len() * 2 + at)
+}
+
+/// Length of a list or map: `("user", "X")`, `["X", "Y"]`. One that does not end, or is too long, extends to the end of its line.
+fn group(text: &[u8]) -> usize {
+    let start = &text[..text.len().min(MAX_SUBSTITUTION)];
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = start.get(at) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' if depth == 1 => return at + 1,
+            b')' | b']' | b'}' => depth -= 1,
+            b'"' => at += string(&start[at..]) - 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    start.iter().position(|byte| *byte == b'\n').unwrap_or(text.len().min(MAX_SUBSTITUTION))
+}
+
+/// Length of the prefix of a string: `N'X'` in SQL, `b"X"` in Python, `$'X'` in a shell.
+pub(super) fn string_prefix(text: &str) -> usize {
+    match text.as_bytes() {
+        [b'N' | b'n' | b'b' | b'r' | b'u' | b'f' | b'$' | b'@', b'"' | b'\'', ..] => 1,
+        _ => 0,
+    }
 }
 
 /// Length of a word with its substitutions.
@@ -123,6 +149,11 @@ mod tests {
             (r#"\\\"a\\\" c"#, r#"\\\"a\\\""#),
             (r#"\"open"#, r#"\"open"#),
             (r"\a b", r"\a"),
+            (r#"("a", "b)") c"#, r#"("a", "b)")"#),
+            (r#"["a",[1]] c"#, r#"["a",[1]]"#),
+            ("[hidden]; x", "[hidden]"),
+            ("{\"a\": 1\n b", "{\"a\": 1"),
+            ("(a", "(a"),
         ] {
             assert_eq!(&text[..value_end(text, 0)], value, "{text}");
         }

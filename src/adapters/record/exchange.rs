@@ -1,13 +1,14 @@
 //! File format of one request and its response.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use url::{Url, form_urlencoded};
 
@@ -16,7 +17,8 @@ use crate::model::text::truncate;
 use crate::model::tls_problem::TlsProblem;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{
-    REDACTED, RequestSecrets, is_secret_header, redact_form, redact_text, redact_url, redact_webhook, secrets_in_text,
+    REDACTED, RequestSecrets, is_secret_header, redact_body, redact_form, redact_text, redact_url, redact_webhook,
+    secrets_in_literal,
 };
 
 /// Maximum length of a body excerpt in a message, in characters.
@@ -134,20 +136,41 @@ pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
     let collect = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
     let mut secrets = collect(&request.url, &request.headers);
     secrets.add(&request.secrets);
-    // Responses repeat queries and their labels.
-    if let Ok(url) = Url::parse(&request.url) {
-        secrets.add(&url.query_pairs().flat_map(|(_, value)| secrets_in_text(&value)).collect::<Vec<_>>());
-    }
     let body = request.body.as_deref().unwrap_or_default();
-    if let Ok(text) = std::str::from_utf8(body) {
-        let texts = if is_form(request) {
-            form_urlencoded::parse(body).map(|(_, value)| value).collect()
-        } else {
-            vec![Cow::Borrowed(text)]
-        };
-        secrets.add(&texts.iter().flat_map(|text| secrets_in_text(text)).collect::<Vec<_>>());
+    let mut found = Vec::new();
+    for text in texts_of(request, body) {
+        found.extend(secrets_in_literal(&text));
+        found.extend(RequestSecrets::of(&text, &[]).into_values());
     }
+    secrets.add(&found);
     secrets.with_body(body)
+}
+
+/// Returns the texts in a request as their receiver reads them. Responses repeat them: queries, their labels.
+fn texts_of(request: &WebRequest, body: &[u8]) -> Vec<String> {
+    let mut texts: Vec<String> = request.headers.iter().map(|(_, value)| value.clone()).collect();
+    if let Ok(url) = Url::parse(&request.url) {
+        texts.push(percent_decode_str(url.path()).decode_utf8_lossy().into_owned());
+        texts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+    }
+    match serde_json::from_slice::<Value>(body) {
+        _ if is_form(request) => texts.extend(form_urlencoded::parse(body).map(|(_, value)| value.into_owned())),
+        Ok(json) => strings(&json, &mut texts),
+        Err(_) => {
+            texts.push(String::from_utf8_lossy(body).into_owned());
+            texts.extend(form_urlencoded::parse(body).map(|(_, value)| value.into_owned()));
+        }
+    }
+    texts
+}
+
+fn strings(json: &Value, texts: &mut Vec<String>) {
+    match json {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(list) => list.iter().for_each(|value| strings(value, texts)),
+        Value::Object(map) => map.values().for_each(|value| strings(value, texts)),
+        _ => {}
+    }
 }
 
 impl fmt::Display for Key {
@@ -180,7 +203,7 @@ impl RecordedRequest {
         let url = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
         let body = request.body.as_deref().map(|body| {
             let body = String::from_utf8_lossy(body);
-            let body = if is_form(request) { redact_form(&body) } else { redact_text(&body) };
+            let body = if is_form(request) { redact_form(&body) } else { redact_body(&body) };
             secrets.redact(&body)
         });
         let header = |(name, value): &(String, String)| {

@@ -117,12 +117,37 @@ fn literals_of_queries_are_redacted_like_those_of_the_document() {
     let url = "http://h/q?query=up%7Btoken%3D%22SECRET1%22%7D&x=1";
     let echo = r#"{"error": "no up{token=\"SECRET1\"}", "metric": {"t": "SECRET1", "u": "SECRET2"}, "data": "up"}"#;
     let form = vec![header("Content-Type", "application/x-www-form-urlencoded")];
-    for (headers, body) in
-        [(Vec::new(), r#"{"query": "up{token=\"SECRET2\"}"}"#), (form, "query=up%7Btoken%3D%22SECRET2%22%7D")]
-    {
+    for (headers, body) in [
+        (Vec::new(), r#"{"query": "up{token=\"SECRET2\"}"}"#),
+        (Vec::new(), r#"{"query": "up{token=\u0022SECRET2\u0022}"}"#),
+        (Vec::new(), "query=up%7Btoken%3D%22SECRET2%22%7D"),
+        (form, "query=up%7Btoken%3D%22SECRET2%22%7D"),
+    ] {
         let query = WebRequest { headers, body: Some(body.into()), ..request("POST", url) };
         let (text, _) = round_trip(&query, &responded(echo));
         assert!(!text.contains("SECRET") && text.contains("up%7Btoken%3D%22[hidden]%22%7D&x=1"), "{text}");
+    }
+}
+
+#[test]
+fn dollars_in_bodies_are_no_references() {
+    for body in [r#"{"batch": [{"password": "$SECRET"}]}"#, "password=$SECRET"] {
+        let query = WebRequest { body: Some(body.into()), ..request("POST", "http://h/") };
+        let (text, _) = round_trip(&query, &responded("up"));
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+}
+
+#[test]
+fn secrets_of_paths_and_nested_urls_are_not_repeated() {
+    for url in [
+        "http://h/render/up%7Btoken%3D%22SECRET1%22%7D",
+        "http://h/q?target=http%3A%2F%2Fi%2F%3Fapi_key%3DSECRET1",
+        "http://h/q?target=http%3A%2F%2Fu%3ASECRET1%40i%2F",
+    ] {
+        let query = WebRequest { headers: vec![header("X-Note", "password=SECRET2")], ..request("GET", url) };
+        let (text, _) = round_trip(&query, &responded("SECRET1, SECRET2, up"));
+        assert!(!text.contains("SECRET") && text.contains(", up"), "{text}");
     }
 }
 

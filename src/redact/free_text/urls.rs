@@ -1,13 +1,10 @@
 //! Secrets in URLs: user and password, parameters, and everything after the host of a webhook.
 
-use std::borrow::Cow;
-
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
 use super::super::names::{REDACTED, is_secret_parameter};
 use super::super::references::Dollars;
 use super::super::shapes::redact_shapes;
-use super::redact_decoded;
+use super::Place;
+use super::percent::redact_encoded;
 
 /// Hosts whose URLs are secret, because the path authorizes to post.
 const WEBHOOK_HOSTS: [&str; 5] =
@@ -16,25 +13,6 @@ const WEBHOOK_HOSTS: [&str; 5] =
 const WEBHOOK_SEGMENTS: [&str; 4] = ["/hooks/", "/webhook/", "/webhooks/", "/services/hooks/"];
 /// Prefixes of the path of a repository dispatch, on github.com and GitHub Enterprise.
 const GITHUB_BASES: [&str; 3] = ["", "/api", "/api/v3"];
-
-/// Characters that stay as they are in a value that is encoded again.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b':');
-/// Number of times that a text is decoded: a query of a URL, in a parameter of another URL.
-const MAX_DECODED: u8 = 2;
-
-/// Context of a URL.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) dollars: Dollars,
-    /// Number of times that the text around it was decoded. Bounded, so that the time stays linear.
-    pub(super) decoded: u8,
-}
-
-impl From<Dollars> for Place {
-    fn from(dollars: Dollars) -> Self {
-        Self { dollars, decoded: 0 }
-    }
-}
 
 /// Redacts user, password, secret parameters, secrets within parameters, and the path of a webhook.
 pub fn redact_url(url: &str) -> String {
@@ -107,24 +85,6 @@ fn redact_pairs(text: &str, gaps: &[char], place: Place) -> String {
         }
     });
     redacted.collect()
-}
-
-/// Redacts secrets that percent-encoding conceals: `query=up%7Btoken%3D%22X%22%7D`.
-fn redact_encoded(pair: &str, place: Place) -> Cow<'_, str> {
-    if place.decoded >= MAX_DECODED || !pair.contains('%') {
-        return Cow::Borrowed(pair);
-    }
-    let (name, value) = pair.split_once('=').unwrap_or(("", pair));
-    // A plus sign is a space in parameters, but not in a path.
-    let spaced = if name.is_empty() { Cow::Borrowed(value) } else { Cow::Owned(value.replace('+', " ")) };
-    let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
-    let redacted = redact_decoded(&decoded, Place { decoded: place.decoded + 1, ..place });
-    if redacted == decoded {
-        return Cow::Borrowed(pair);
-    }
-    let encoded: Vec<_> = redacted.split(REDACTED).map(|text| utf8_percent_encode(text, KEPT).to_string()).collect();
-    let equals = if pair.len() > value.len() { "=" } else { "" };
-    Cow::Owned(format!("{name}{equals}{}", encoded.join(REDACTED)))
 }
 
 /// Returns the start of the first secret value in `name=value;name=value…`, which extends to the end: `;` and `?` may start a parameter or

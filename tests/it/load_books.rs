@@ -101,7 +101,7 @@ async fn a_redirected_request_counts_at_both_servers() {
 
 /// Every way in which an HTTP/2 stream can end, with the errors and resent requests that it must cause among 70, if every seventh
 /// stream of a connection ends so.
-const STREAMS: [(Stream, u64, u64); 9] = [
+const STREAMS: [(Stream, u64, u64); 10] = [
     (Stream::Respond, 0, 0),
     (Stream::Reset(REFUSED_STREAM), 0, 11),
     (Stream::Reset(CANCEL), 10, 0),
@@ -109,6 +109,7 @@ const STREAMS: [(Stream, u64, u64); 9] = [
     // Refused, it says, but it had begun to respond.
     (Stream::HeadAndReset(REFUSED_STREAM), 10, 0),
     (Stream::DataAndReset(REFUSED_STREAM), 10, 0),
+    (Stream::PseudoTrailers, 10, 0),
     (Stream::RespondAndGoAway, 0, 0),
     (Stream::GoAway, 0, 11),
     (Stream::Close, 10, 0),
@@ -175,4 +176,17 @@ fn reports_count_requests_that_were_sent_again() {
         let report = cli.run(["report", "-o", format]).exits(0).stdout.clone();
         assert!(report.contains(expected), "{format}: {report}");
     }
+}
+
+#[test]
+fn another_status_in_the_trailers_is_no_success() {
+    let server = FrameServer::scripted(|_| Stream::PseudoTrailers);
+    let cli = CliCase::new();
+    let url = format!("http.url={}", server.url());
+    let slo = "assess.SLOs.upper.http/error-count=0";
+    let values = ["tasks={http,assess}", &url, "http.http2=true", "http.numRequests=20", "http.qps=max", slo];
+    cli.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
+    cli.run(["assert", "-c", "slos"]).exits(1);
+    let document = cli.document().to_string();
+    assert!(document.contains("malformed ×20: HTTP/2: the trailers contain a pseudo-header"), "{document}");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::SendStream;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::ResponseFuture;
 
 use super::call::GrpcCall;
 use super::frame::PREFIX;
@@ -15,7 +15,7 @@ use super::response::{Listener, Received, read};
 use super::status::OK;
 use super::target::Grpc;
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Keepalive, Shared, failure, unsent};
+use crate::load::h2::{Handle, Keepalive, Shared, failure, unsent};
 use crate::load::progress::{Phase, Progress};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
@@ -134,7 +134,7 @@ impl Listener for MessageRecorder<'_> {
 }
 
 impl Client for GrpcClient {
-    type Connection = SendRequest<Bytes>;
+    type Connection = Handle;
     type Request = Arc<GrpcCall>;
 
     fn varies(&self) -> bool {
@@ -146,7 +146,7 @@ impl Client for GrpcClient {
         call.map_err(|error| Failure::new(Cause::Other, format!("request {number} cannot be built: {error}")))
     }
 
-    async fn connect(&self, index: usize, progress: &Progress) -> Result<SendRequest<Bytes>, Failure> {
+    async fn connect(&self, index: usize, progress: &Progress) -> Result<Handle, Failure> {
         let target = &self.grpc.target;
         let open = async |progress: &Progress| {
             let start = Instant::now();
@@ -158,18 +158,20 @@ impl Client for GrpcClient {
         self.connections[index % self.connections.len()].handle(progress, open).await
     }
 
-    async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
-        poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
+    async fn ready(&self, connection: &mut Handle) -> bool {
+        connection.is_ready().await
     }
 
     async fn exchange(
         &self,
-        connection: &mut SendRequest<Bytes>,
+        connection: &mut Handle,
         call: &Arc<GrpcCall>,
         progress: &Progress,
     ) -> Result<Response, Failure> {
-        let (response, mut stream) =
-            connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(|error| unsent(&error))?;
+        let has_no_messages = call.messages.is_empty();
+        let sent = connection.requests.send_request(call.request.clone(), has_no_messages);
+        let (response, mut stream) = sent.map_err(|error| unsent(&error))?;
+        let id = stream.stream_id();
         let (received, first) = if let [message] = &call.messages[..] {
             stream.send_data(message.clone(), true).map_err(|error| failure(&error))?;
             self.sent(message);
@@ -187,6 +189,7 @@ impl Client for GrpcClient {
                 () = sending => return Err(Failure::new(Cause::Other, "")),
             }
         };
+        connection.trailers.check(id)?;
         self.check(&received)?;
         let status = received.status.code;
         let is_error = status != OK;

@@ -1,6 +1,7 @@
 //! One HTTP/2 connection, opened by the first task that needs it and shared by the others.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use super::failure::failure;
+use super::trailers::{Trailers, Watched};
 use crate::load::cause::{Failure, Resend};
 use crate::load::progress::Progress;
 
@@ -55,10 +57,25 @@ struct State {
     failed: Option<Failure>,
 }
 
+/// Handle of an open connection.
+#[derive(Clone)]
+pub struct Handle {
+    pub(in crate::load) requests: SendRequest<Bytes>,
+    /// Streams with malformed trailers, which the `h2` crate accepts.
+    pub(in crate::load) trailers: Rc<Trailers>,
+}
+
+impl Handle {
+    /// Waits until the connection takes another stream; false if it has ended.
+    pub(in crate::load) async fn is_ready(&mut self) -> bool {
+        poll_fn(|cx| self.requests.poll_ready(cx)).await.is_ok()
+    }
+}
+
 /// An open connection. It closes once all handles are dropped and its streams have ended, so that streams that are open when the
 /// peer sends GOAWAY can complete.
 struct Open {
-    requests: SendRequest<Bytes>,
+    handle: Handle,
     keepalive: Option<AbortHandle>,
 }
 
@@ -73,7 +90,7 @@ impl Drop for Open {
 impl Open {
     /// Returns true if the connection takes new streams, now or later.
     async fn is_usable(&mut self) -> bool {
-        poll_fn(|cx| Poll::Ready(!matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_))))).await
+        poll_fn(|cx| Poll::Ready(!matches!(self.handle.requests.poll_ready(cx), Poll::Ready(Err(_))))).await
     }
 }
 
@@ -89,7 +106,7 @@ impl Shared {
         &self,
         progress: &Progress,
         connect: impl AsyncFnOnce(&Progress) -> Result<S, Failure>,
-    ) -> Result<SendRequest<Bytes>, Failure>
+    ) -> Result<Handle, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -101,7 +118,7 @@ impl Shared {
         if let Some(open) = &mut state.open
             && open.is_usable().await
         {
-            return Ok(open.requests.clone());
+            return Ok(open.handle.clone());
         }
         if let Some(failed) = state.failed.as_ref().filter(|_| has_waited) {
             return Err(failed.clone());
@@ -114,9 +131,9 @@ impl Shared {
         };
         match opened {
             Ok(open) => {
-                let requests = open.requests.clone();
+                let handle = open.handle.clone();
                 state.open = Some(open);
-                Ok(requests)
+                Ok(handle)
             }
             Err(failure) => {
                 state.failed = Some(Failure { resend: Resend::Never, ..failure.clone() });
@@ -127,6 +144,8 @@ impl Shared {
 
     /// Starts HTTP/2 on `stream`, driven by this thread.
     async fn open<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S) -> Result<Open, Failure> {
+        let stream = Watched::new(stream);
+        let trailers = stream.trailers();
         let (requests, mut connection) = handshake(stream).await?;
         let pings = connection.ping_pong();
         let driver = tokio::task::spawn_local(async move {
@@ -136,7 +155,7 @@ impl Shared {
         let keepalive = self.keepalive.zip(pings).map(|(keepalive, pings)| {
             tokio::task::spawn_local(keep_alive(keepalive, pings, driver.abort_handle())).abort_handle()
         });
-        Ok(Open { requests, keepalive })
+        Ok(Open { handle: Handle { requests, trailers }, keepalive })
     }
 }
 

@@ -1,11 +1,9 @@
 //! HTTP/2 for the load loop: requests in flight share connections, and each request is a stream.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use h2::client::SendRequest;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
@@ -14,7 +12,7 @@ use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Shared, failure, interrupted, unsent};
+use crate::load::h2::{Handle, Shared, failure, interrupted, unsent};
 use crate::load::progress::{Phase, Progress};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
@@ -95,7 +93,7 @@ impl Protocol for Http2 {
 }
 
 impl Client for Http2Client {
-    type Connection = SendRequest<Bytes>;
+    type Connection = Handle;
     type Request = Option<Box<Outgoing>>;
 
     fn varies(&self) -> bool {
@@ -109,7 +107,7 @@ impl Client for Http2Client {
         Ok(Some(Box::new(outgoing.ok_or_else(inexpressible)?)))
     }
 
-    async fn connect(&self, index: usize, progress: &Progress) -> Result<SendRequest<Bytes>, Failure> {
+    async fn connect(&self, index: usize, progress: &Progress) -> Result<Handle, Failure> {
         let open = async |progress: &Progress| {
             let start = Instant::now();
             let stream = self.http.prepared.connector.connect_h2(progress).await?;
@@ -119,13 +117,13 @@ impl Client for Http2Client {
         self.connections[index % self.connections.len()].handle(progress, open).await
     }
 
-    async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
-        poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
+    async fn ready(&self, connection: &mut Handle) -> bool {
+        connection.is_ready().await
     }
 
     async fn exchange(
         &self,
-        connection: &mut SendRequest<Bytes>,
+        connection: &mut Handle,
         rendered: &Self::Request,
         progress: &Progress,
     ) -> Result<Response, Failure> {
@@ -133,7 +131,7 @@ impl Client for Http2Client {
         let outgoing = rendered.as_deref().unwrap_or(&http.outgoing);
         let has_no_body = outgoing.body.is_empty();
         let (response, mut body) =
-            connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| unsent(&error))?;
+            connection.requests.send_request(outgoing.request.clone(), has_no_body).map_err(|error| unsent(&error))?;
         if !has_no_body {
             // Sent as the peer's window allows, while the response is awaited: it may come early.
             body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;
@@ -154,6 +152,7 @@ impl Client for Http2Client {
             // Fails only if the stream has ended.
             let _ = received.flow_control().release_capacity(data.len());
         }
+        connection.trailers.check(received.stream_id())?;
         let received = Received { status: head.status.as_u16(), first, ended: Instant::now(), body: length };
         let values = |name: &str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
         Ok(http.judge.judge(received, values, &kept, &self.stats))

@@ -330,8 +330,8 @@ impl Drop for Controller {
 pub struct Log(Arc<(Mutex<String>, Condvar)>);
 
 impl Log {
-    fn follow(&self, stderr: impl Read) {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+    pub fn follow(&self, output: impl Read) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             let (text, changed) = &*self.0;
             let mut text = text.lock();
             text.push_str(&line);

@@ -1,11 +1,10 @@
 //! `iter8 k routes`: what the controller sees and decides.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use super::controller_case::{CONFIG, ControllerCase, routemap, routemap_with, template};
+use super::controller_case::{CONFIG, ControllerCase, Log, routemap, routemap_with, template};
 use crate::kubernetes::cluster_case::ClusterCase;
 use crate::support::cli_case::CliOutput;
 
@@ -44,21 +43,23 @@ fn routes_are_shown_with_versions_and_reasons() {
 /// A running `iter8 k routes --watch`; killed at the end of the test.
 struct Watch {
     child: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+    output: Log,
 }
 
 impl Watch {
     fn start(case: &ControllerCase) -> Self {
         let mut command = case.case.command(["k", "routes", "--watch", "-n", &case.case.namespace]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        Self { child, lines: Box::new(lines) }
+        let output = Log::default();
+        let (reader, stdout) = (output.clone(), child.stdout.take().unwrap());
+        std::thread::spawn(move || reader.follow(stdout));
+        Self { child, output }
     }
 
     /// Waits for a line with this text.
     #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        assert!(self.lines.any(|line| line.contains(text)), "it ended without {text:?}");
+    fn wait_for(&self, text: &str) {
+        self.output.wait_for(text);
     }
 }
 
@@ -147,7 +148,7 @@ fn a_route_that_is_claimed_during_the_wait_is_read() {
     let both = template("shop").replace("{{ index .Weights 0 }}", "1").replace("{{ index .Weights 1 }}", "1");
     let both: String = both.lines().filter(|line| !line.contains("{{")).map(|line| format!("{line}\n")).collect();
     case.apply(&both);
-    let mut watch = Watch::start(&case);
+    let watch = Watch::start(&case);
     watch.wait_for("other: does not exist yet");
     case.apply(&routemap("shop"));
     watch.wait_for("shop: in place");
@@ -222,7 +223,7 @@ fn a_watch_prints_each_change() {
     let _controller = case.ready_controller();
     case.shop();
     case.wait_for_shop();
-    let mut watch = Watch::start(&case);
+    let watch = Watch::start(&case);
     watch.wait_for("1        0       no: isvc");
     case.model("shop-1");
     case.set_ready("shop-1", "True");

@@ -24,7 +24,7 @@ pub(super) fn decide_and_claim(shared: &Shared, key: &ObjectKey, routemap: &Rout
     let mut decision = decide(routemap, observed, &shared.config, shared.now());
     let targets: Vec<Target> = decision.targets().cloned().collect();
     let keys: Vec<ResourceKey> = targets.iter().filter_map(|target| shared.types.target(target)).collect();
-    let claims = shared.index.claim(key, &keys);
+    let claims = shared.index.claim(key, &keys, decision.has_unknown_target());
     // Nothing is known about an object that was not claimed for a while.
     shared.forget_targets(&claims.changed);
     let rivals = claims.rivals.into_iter().map(|rivals| rivals.iter().map(name_of).collect());

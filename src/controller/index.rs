@@ -282,18 +282,24 @@ impl Index {
 
 /// Routing objects.
 impl Index {
-    /// Replaces the claims of a routemap.
-    pub(super) fn claim(&self, routemap: &ObjectKey, targets: &[ResourceKey]) -> Claims {
+    /// Replaces the claims of a routemap. With `keeps_earlier`, it keeps its earlier claims as well.
+    pub(super) fn claim(&self, routemap: &ObjectKey, targets: &[ResourceKey], keeps_earlier: bool) -> Claims {
         let mut state = self.0.lock();
         let mut claims = Claims::default();
         if !state.routemaps.contains_key(routemap) {
             return claims;
         }
-        let before = state.claimed.insert(routemap.clone(), targets.to_vec()).unwrap_or_default();
-        for target in before.iter().filter(|target| !targets.contains(target)) {
-            claims.affected.extend(state.withdraw(routemap, target));
-            claims.changed.push(target.clone());
+        let before = state.claimed.remove(routemap).unwrap_or_default();
+        let (mut claimed, earlier) = (targets.to_vec(), before.into_iter().filter(|target| !targets.contains(target)));
+        if keeps_earlier {
+            claimed.extend(earlier);
+        } else {
+            for target in earlier {
+                claims.affected.extend(state.withdraw(routemap, &target));
+                claims.changed.push(target);
+            }
         }
+        state.claimed.insert(routemap.clone(), claimed);
         for target in targets {
             let claiming = state.claims.entry(target.clone()).or_default();
             let is_new = claiming.insert(routemap.clone());

@@ -6,6 +6,7 @@ use super::keys::ObjectKey;
 use super::metrics::ErrorReason;
 use super::shared::Shared;
 use super::writer::WriteError;
+use crate::model::text::one_line;
 use crate::routing::Decision;
 use crate::routing::availability::Availability;
 use crate::routing::decision::{Refusal, VersionState};
@@ -61,7 +62,7 @@ pub(super) fn applied(shared: &Shared, object: &RoutemapObject, decision: &Decis
 pub(super) fn refused(shared: &Shared, object: &RoutemapObject, template: &str, refusal: &Refusal) {
     shared.metrics.failed(match refusal {
         Refusal::Template(_) => ErrorReason::TemplateFailed,
-        Refusal::Object(_) => ErrorReason::InvalidObject,
+        Refusal::Object { .. } => ErrorReason::InvalidObject,
         Refusal::Contested { .. } => ErrorReason::Contested,
     });
     let note = format!("template `{template}`: {refusal}; the routes stay as they are");
@@ -193,7 +194,8 @@ fn event(
     note: String,
 ) {
     if shared.leadership.is_leader() {
-        shared.events.record(regarding, of_type, reason, action, note);
+        // Messages of templates and of the API server may have any characters.
+        shared.events.record(regarding, of_type, reason, action, one_line(&note));
     }
 }
 

@@ -6,6 +6,9 @@
 //!   InferenceService and is not used.
 //! - `Ready` turns `Unknown` when a new revision starts although the old one serves (kserve/kserve#5443). With a hold time, a version that was
 //!   seen to lose a condition to `Unknown` stays available for that time. `False` takes effect immediately.
+//!
+//! And one for all types: while the status of a version that was available is behind its generation, the version stays available for the hold
+//! time, or for a few seconds. Otherwise each scaling of a Deployment would move its traffic for a moment.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +17,10 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::config::{Condition as Wanted, ResourceType};
 use super::observed::{Condition, Observed};
+
+/// Time for a controller to observe a change of a spec, during which a version that was available stays so: each scaling of a Deployment
+/// makes a new generation.
+const STATUS_LAG: Duration = Duration::from_secs(5);
 
 /// Group of KServe's resource types.
 const KSERVE: &str = "serving.kserve.io";
@@ -119,19 +126,23 @@ pub(super) fn availability(
         let Some(condition) = object.condition(&wanted.name) else {
             return unavailable(Reason::NoCondition(wanted.name.clone()));
         };
-        if let Some(stale) = stale(object, condition.observed_generation, kind) {
-            return unavailable(stale);
-        }
-        if is_satisfied(condition, wanted) {
+        let (reason, until) = if !is_satisfied(condition, wanted) {
+            let (name, status) = (condition.name.clone(), condition.status.clone());
+            let reason = Reason::Condition { name, status, since: condition.since };
+            (reason, held_until(condition.lost_at, hold_time, now))
+        } else if let Some(stale) = stale(object, condition.observed_generation, kind) {
+            (stale, held_until(object.behind_since, hold_time.max(STATUS_LAG), now))
+        } else {
             continue;
-        }
-        let (name, status) = (condition.name.clone(), condition.status.clone());
-        let reason = Reason::Condition { name, status, since: condition.since };
-        let Some(until) = held_until(condition, hold_time, now) else { return unavailable(reason) };
+        };
+        let Some(until) = until else { return unavailable(reason) };
         result = (result.0.and(Availability::Held(until)), Some(reason));
     }
     match stale(object, None, kind).filter(|_| kind.conditions.is_empty()) {
-        Some(stale) => unavailable(stale),
+        Some(stale) => match held_until(object.behind_since, hold_time.max(STATUS_LAG), now) {
+            Some(until) => (Availability::Held(until), Some(stale)),
+            None => unavailable(stale),
+        },
         None => result,
     }
 }
@@ -150,9 +161,9 @@ fn stale(object: &Observed, of_condition: Option<i64>, kind: &ResourceType) -> O
     (observed < generation).then_some(Reason::NotObserved { generation, observed })
 }
 
-/// Returns the end of the hold time of a lost condition; `None` if there is none, or if it is over.
-fn held_until(condition: &Condition, hold_time: Duration, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let lost_at = condition.lost_at?;
+/// Returns the end of the hold time since a loss; `None` if there was none, or if it is over.
+fn held_until(lost_at: Option<DateTime<Utc>>, hold_time: Duration, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let lost_at = lost_at?;
     let until = lost_at.checked_add_signed(TimeDelta::from_std(hold_time).ok()?)?;
     (now < until).then_some(until)
 }

@@ -10,7 +10,7 @@ use super::config::Config;
 use super::observed::Observed;
 use super::render::RenderError;
 use super::routemap::{ResourceRef, Routemap, RoutingTemplate, Version};
-use super::target::{self, Desired, Target};
+use super::target::{self, Desired, Invalid, Target};
 use super::weights::{Annotated, Sources, weights};
 use crate::values::input::InputErrors;
 
@@ -82,8 +82,13 @@ pub enum Refusal {
     #[error("{0}")]
     Template(#[from] RenderError),
     /// The object is not valid.
-    #[error("{}", .0.with_next_steps())]
-    Object(#[from] InputErrors),
+    #[error("{}", .errors.with_next_steps())]
+    Object {
+        /// The object, if its name and namespace are valid.
+        target: Option<Target>,
+        /// All its mistakes.
+        errors: InputErrors,
+    },
     /// Another template of the routemap, or another routemap, renders the same object.
     #[error("{target} is also rendered by {}; no two templates may render the same object", .others.join(", "))]
     Contested {
@@ -99,7 +104,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Template(_) => "TemplateFailed",
-            Self::Object(_) => "InvalidObject",
+            Self::Object { .. } => "InvalidObject",
             Self::Contested { .. } => "Contested",
         }
     }
@@ -185,7 +190,7 @@ fn rendered(template: &RoutingTemplate, values: &serde_json::Value, namespace: &
     };
     match target::check(&text, kind, namespace, config) {
         Ok(desired) => Rendered::Desired(Box::new(desired)),
-        Err(errors) => Rendered::Refused(errors.into()),
+        Err(Invalid { target, errors }) => Rendered::Refused(Refusal::Object { target, errors }),
     }
 }
 
@@ -214,12 +219,15 @@ impl Output {
         match &self.result {
             Rendered::Desired(desired) => Some(&desired.target),
             Rendered::Refused(Refusal::Contested { target, .. }) => Some(target),
-            _ => None,
+            Rendered::Refused(Refusal::Object { target, .. }) => target.as_ref(),
+            Rendered::Refused(Refusal::Template(_)) | Rendered::Empty => None,
         }
     }
 
+    /// Refuses the object because others render it, too. An object that is not valid stays refused for that reason.
     fn contest(&mut self, others: Vec<String>) {
-        if let Some(target) = self.target().cloned() {
+        let is_invalid = matches!(self.result, Rendered::Refused(Refusal::Object { .. }));
+        if let Some(target) = self.target().filter(|_| !is_invalid).cloned() {
             self.result = Rendered::Refused(Refusal::Contested { target, others });
         }
     }
@@ -229,6 +237,13 @@ impl Decision {
     /// Returns the objects that the templates render, contested ones included: the claims of the routemap.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.outputs.iter().filter_map(Output::target)
+    }
+
+    /// Returns true if a template failed, so that nobody knows which object it would have rendered. Its routes stay as they are, and the routemap
+    /// keeps its earlier claims: otherwise, another routemap that renders the same object would get it.
+    pub fn has_unknown_target(&self) -> bool {
+        let is_unknown = |output: &Output| matches!(output.result, Rendered::Refused(_)) && output.target().is_none();
+        self.outputs.iter().any(is_unknown)
     }
 
     /// Refuses outputs that other routemaps also claim. `claimants` returns all routemaps that claim an object.

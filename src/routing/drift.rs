@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use crate::model::path::FieldPath;
 
 /// Fields of the metadata that the API server sets.
-pub const SERVER_METADATA: [&str; 7] =
+const SERVER_METADATA: [&str; 7] =
     ["creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// Returns the first field in which `live` differs from `desired`; `None` if it contains all of it.

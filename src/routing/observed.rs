@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::config::{Condition as Wanted, ResourceType};
 use super::weights::Annotated;
-use crate::model::text::truncate;
+use crate::model::text::{one_line, truncate};
 
 /// Longest status of a condition that is kept, in characters. Real ones are `True`, `False` and `Unknown`.
 const MAX_STATUS: usize = 32;
@@ -113,6 +113,8 @@ pub struct Observed {
     pub generation: Option<i64>,
     /// Generation that its status is about.
     pub observed_generation: Option<i64>,
+    /// Time at which its status was observed to fall behind its generation, while it is behind.
+    pub behind_since: Option<DateTime<Utc>>,
     /// True if it has a deletion timestamp.
     pub is_being_deleted: bool,
     /// Finalizers, in their order.
@@ -150,7 +152,8 @@ impl Observed {
             let lost = |status: &str| previous.and_then(|previous| previous.lost_at(wanted, status, now));
             condition(&status.conditions, wanted, lost)
         };
-        Self {
+        let mut observed = Self {
+            behind_since: None,
             conditions: kind.conditions.iter().filter_map(condition).collect(),
             name: metadata.name,
             namespace: metadata.namespace,
@@ -162,7 +165,20 @@ impl Observed {
             finalizers: metadata.finalizers.into(),
             is_watched: &*metadata.labels.watch == "true",
             weight: metadata.annotations.weight.map(|text| Annotated::parse(&text)),
-        }
+        };
+        observed.behind_since = match previous.filter(|_| observed.is_behind()) {
+            Some(previous) if previous.is_behind() => previous.behind_since,
+            Some(_) => Some(now),
+            None => None,
+        };
+        observed
+    }
+
+    /// Returns true if the status, or one of its conditions, is about an earlier generation.
+    fn is_behind(&self) -> bool {
+        let of_conditions = self.conditions.iter().filter_map(|condition| condition.observed_generation);
+        let mut observed = of_conditions.chain(self.observed_generation);
+        self.generation.is_some_and(|generation| observed.any(|observed| observed < generation))
     }
 
     /// Returns the condition of this type.
@@ -185,7 +201,7 @@ fn condition(
 ) -> Option<Condition> {
     let of_name = conditions.iter().filter(|condition| condition.name.eq_ignore_ascii_case(&wanted.name));
     let (raw, status) = of_name.filter_map(|raw| Some((raw, raw.status.as_deref()?))).next()?;
-    let status = truncate(status, MAX_STATUS);
+    let status = one_line(&truncate(status, MAX_STATUS));
     Some(Condition {
         lost_at: lost_at(&status),
         name: wanted.name.clone(),
@@ -246,6 +262,7 @@ mod tests {
             resource_version: "7".into(),
             generation: Some(2),
             observed_generation: Some(1),
+            behind_since: None,
             is_being_deleted: true,
             finalizers: ["f".into(), "g".into()].into(),
             is_watched: true,
@@ -270,6 +287,25 @@ mod tests {
         }
         // A deletion timestamp of a wrong type still counts.
         assert!(observe(json!({"metadata": {"deletionTimestamp": 5}}), None, 0).is_being_deleted);
+    }
+
+    #[test]
+    fn a_status_that_falls_behind_is_so_since_the_first_state_that_shows_it() {
+        let object = |uid: &str, generation: i64, observed: i64| json!({"metadata": {"uid": uid, "generation": generation}, "status": {"observedGeneration": observed}});
+        let mut last = None;
+        for (seconds, uid, generation, observed, since) in [
+            (1, "a", 2, 1, None),
+            (2, "a", 2, 2, None),
+            (3, "a", 3, 2, Some(3)),
+            (4, "a", 4, 2, Some(3)),
+            (5, "a", 4, 4, None),
+            (6, "a", 5, 4, Some(6)),
+            (7, "b", 2, 1, None),
+        ] {
+            let observed = observe(object(uid, generation, observed), last.as_ref(), seconds);
+            assert_eq!(observed.behind_since, since.map(at), "at {seconds}");
+            last = Some(observed);
+        }
     }
 
     #[test]

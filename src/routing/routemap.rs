@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::fields::{Fields, Mistakes, shown};
 use super::render::Template;
+use super::target::{EXPECTED_NAME, is_name};
 use super::weights::MAX_WEIGHT;
 use crate::model::codec::value_from_yaml;
 use crate::model::path::FieldPath;
+use crate::model::text::one_line;
 use crate::values::input::{InputError, InputErrors};
 
 /// Labels by which the controller finds routemaps.
@@ -217,6 +219,9 @@ impl Reader<'_> {
         let fields = mistakes.fields(value, path, &["gvrShort", "name", "namespace"]);
         let short = self.short(&fields, mistakes);
         let name = mistakes.required(&fields, "name");
+        if let Some(name) = name.filter(|name| !is_name(name)) {
+            mistakes.add(fields.at("name"), format!("`{}` is not a valid name; {EXPECTED_NAME}", shown(name)));
+        }
         let namespace = mistakes.text(&fields, "namespace").unwrap_or(self.namespace);
         if namespace != self.namespace && !self.config.is_cluster_scoped {
             let message = format!(
@@ -234,6 +239,10 @@ impl Reader<'_> {
         let mut bytes = 0;
         let path = fields.at("routingTemplates");
         for (name, value) in mistakes.entries(fields, "routingTemplates", MAX_TEMPLATES) {
+            if one_line(name) != *name {
+                mistakes.add(path.clone(), format!("`{}` is not a valid name of a template", shown(name)));
+                continue;
+            }
             let fields = mistakes.fields(value, path.clone().key(name), &["gvrShort", "template"]);
             let short = self.short(&fields, mistakes);
             let text = mistakes.required(&fields, "template").unwrap_or_default();

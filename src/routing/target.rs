@@ -6,7 +6,6 @@ use helm_yaml::value_from_yaml;
 use serde_json::{Map, Value};
 
 use super::config::{Config, ResourceType};
-use super::drift::SERVER_METADATA;
 use super::fields::{Fields, Mistakes, shown};
 use super::render::MAX_OUTPUT;
 use super::weighted_routes;
@@ -16,6 +15,12 @@ use crate::values::input::{InputError, InputErrors};
 
 /// Longest name of an object, in bytes.
 const MAX_NAME: usize = 253;
+
+/// The expectation of a name.
+pub(super) const EXPECTED_NAME: &str = "expected at most 253 lowercase letters, digits, `-` and `.`";
+
+/// Fields of the metadata that a template may not have: with them, no apply succeeds. The API server ignores others that it sets.
+const NOT_APPLICABLE: [&str; 4] = ["deletionTimestamp", "managedFields", "resourceVersion", "uid"];
 
 /// Identity of a rendered object. Two versions of a resource type have the same objects, so the version is not a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +57,23 @@ pub struct Desired {
     pub object: Map<String, Value>,
 }
 
-/// Checks the text of an object of this type. Fails with all its mistakes.
-pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &Config) -> Result<Desired, InputErrors> {
+/// An object that may not be applied.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Invalid {
+    /// Its identity, if that is valid.
+    pub(super) target: Option<Target>,
+    /// All its mistakes.
+    pub(super) errors: InputErrors,
+}
+
+impl From<InputError> for Invalid {
+    fn from(error: InputError) -> Self {
+        Self { target: None, errors: error.into() }
+    }
+}
+
+/// Checks the text of an object of this type.
+pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &Config) -> Result<Desired, Invalid> {
     let invalid = |message: String| InputError::new(FieldPath::root(), message);
     let value = value_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
     let Value::Object(mut object) = value else {
@@ -67,6 +87,7 @@ pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &C
     let mut mistakes = Mistakes::default();
     check_kind(&object, kind, &mut mistakes);
     let (name, namespace) = check_metadata(&object, namespace, config, &mut mistakes);
+    let is_named = is_name(&name) && is_name(&namespace);
     weighted_routes::check(&kind.resource.group, &object, &mut mistakes);
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
         metadata.insert("namespace".to_owned(), namespace.as_str().into());
@@ -77,7 +98,10 @@ pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &C
         namespace: namespace.into(),
         name: name.into(),
     };
-    mistakes.check(Desired { target, resource: kind.resource.clone(), object })
+    let identity = is_named.then(|| target.clone());
+    mistakes
+        .check(Desired { target, resource: kind.resource.clone(), object })
+        .map_err(|errors| Invalid { target: identity, errors })
 }
 
 fn check_kind(object: &Map<String, Value>, kind: &ResourceType, mistakes: &mut Mistakes) {
@@ -114,17 +138,13 @@ fn check_metadata(
     let fields = Fields::exact(metadata, FieldPath::from("metadata"));
     let name = mistakes.required(&fields, "name").unwrap_or_default();
     if !name.is_empty() && !is_name(name) {
-        let message = format!(
-            "`{}` is not a valid name; expected at most {MAX_NAME} lowercase letters, digits, `-` and `.`",
-            shown(name)
-        );
-        mistakes.add(fields.at("name"), message);
+        mistakes.add(fields.at("name"), format!("`{}` is not a valid name; {EXPECTED_NAME}", shown(name)));
     }
-    for key in SERVER_METADATA {
+    for key in NOT_APPLICABLE {
         let value = metadata.get(key).unwrap_or(&Value::Null);
         // `kubectl create --dry-run` writes null.
         if !value.is_null() && value != "" {
-            mistakes.add(fields.at(key), "is set by the API server; remove it");
+            mistakes.add(fields.at(key), "is set by the API server; remove it from the template");
         }
     }
     let given = mistakes.text(&fields, "namespace").unwrap_or(namespace);
@@ -138,11 +158,27 @@ fn check_metadata(
             format!("`{}` is not a valid namespace; expected lowercase letters, digits and `-`", shown(given));
         mistakes.add(fields.at("namespace"), message);
     }
+    for key in ["labels", "annotations"] {
+        check_strings(metadata.get(key), &fields.at(key), mistakes);
+    }
     (name.to_owned(), given.to_owned())
 }
 
+/// Checks a map of strings. The API server responds with status 500 to one that has other values.
+fn check_strings(map: Option<&Value>, path: &FieldPath, mistakes: &mut Mistakes) {
+    match map {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(map)) => {
+            for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {
+                mistakes.mistyped(path.clone().key(key), value, "a string; write it in quotes");
+            }
+        }
+        Some(other) => mistakes.mistyped(path.clone(), other, "a map"),
+    }
+}
+
 /// Returns true for the name of an object (RFC 1123), which becomes a part of a URL.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();

@@ -27,10 +27,21 @@ const GATEWAY_API: Rules = Rules { max: MAX_BACKEND_WEIGHT, default: 1, ignores_
 
 /// Checks an object of this group, if it has routes.
 pub(super) fn check(group: &str, object: &Map<String, Value>, mistakes: &mut Mistakes) {
-    let Some(spec) = object.get("spec") else { return };
-    match group {
-        "networking.istio.io" => check_virtual_service(spec, mistakes),
-        "gateway.networking.k8s.io" => check_gateway_route(spec, mistakes),
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    match (group, object.get("kind").and_then(Value::as_str)) {
+        ("networking.istio.io", Some("VirtualService")) => check_virtual_service(spec, mistakes),
+        ("gateway.networking.k8s.io", Some(kind)) if kind.ends_with("Route") => check_gateway_route(spec, mistakes),
+        _ => {}
+    }
+}
+
+/// Checks that a list has items: with an empty one, all requests fail.
+fn check_not_empty(parent: &Value, key: &str, path: &FieldPath, mistakes: &mut Mistakes) {
+    match &parent[key] {
+        Value::Null => mistakes.add(path.clone().key(key), "is missing; without it, all requests fail"),
+        Value::Array(items) if items.is_empty() => {
+            mistakes.add(path.clone().key(key), "is empty; all requests would fail")
+        }
         _ => {}
     }
 }
@@ -44,6 +55,8 @@ fn check_virtual_service(spec: &Value, mistakes: &mut Mistakes) {
             check_weights(route, "route", &path, &ISTIO, mistakes);
             if protocol == "http" {
                 check_http_route(route, &path, mistakes);
+            } else {
+                check_not_empty(route, "route", &path, mistakes);
             }
         }
     }
@@ -51,7 +64,9 @@ fn check_virtual_service(spec: &Value, mistakes: &mut Mistakes) {
 
 fn check_http_route(route: &Value, path: &FieldPath, mistakes: &mut Mistakes) {
     let has_destination = route["route"].as_array().is_some_and(|entries| !entries.is_empty());
-    if !has_destination && ["redirect", "directResponse", "delegate"].iter().all(|key| route[key].is_null()) {
+    if !has_destination
+        && ["redirect", "directResponse", "delegate"].iter().all(|key| route[key].as_object().is_none_or(Map::is_empty))
+    {
         mistakes.add(path.clone(), "has no destination; expected route, redirect, directResponse or delegate");
     }
     if !route["mirror"].is_null() {
@@ -76,6 +91,10 @@ fn check_gateway_route(spec: &Value, mistakes: &mut Mistakes) {
     for (path, rule) in items(spec, "rules", &FieldPath::from("spec")) {
         for (path, backend) in items(rule, "backendRefs", &path) {
             check_name(backend, "name", path, mistakes);
+        }
+        let is_answered = |filter: &Value| !filter["requestRedirect"].is_null() || !filter["extensionRef"].is_null();
+        if !rule["filters"].as_array().is_some_and(|filters| filters.iter().any(is_answered)) {
+            check_not_empty(rule, "backendRefs", &path, mistakes);
         }
         check_weights(rule, "backendRefs", &path, &GATEWAY_API, mistakes);
         for (path, filter) in items(rule, "filters", &path) {

@@ -154,7 +154,7 @@ fn shown_output(output: &Output) -> Value {
         Rendered::Desired(desired) => desired.object.clone().into(),
         Rendered::Empty => "nothing".into(),
         Rendered::Refused(refusal) => match refusal {
-            Refusal::Object(errors) => json!({"refused": refusal.code(), "because": messages(errors)}),
+            Refusal::Object { errors, .. } => json!({"refused": refusal.code(), "because": messages(errors)}),
             _ => json!({"refused": refusal.code(), "because": [refusal.to_string()]}),
         },
     }

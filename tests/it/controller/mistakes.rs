@@ -126,3 +126,27 @@ fn routes_of_another_controller_are_left_alone() {
     case.wait_for_event("shop-routemap", "OwnedByOthers", "managed by flagger");
     assert_eq!(case.get("virtualservices", "shop")["spec"]["http"][0]["route"][0]["weight"], 100);
 }
+
+#[test]
+fn a_rival_does_not_get_the_route_of_a_routemap_whose_template_fails() {
+    let Some(case) = ControllerCase::new() else { return };
+    let _controller = case.ready_controller();
+    case.ready_models(&["shop-0", "shop-1", "rival-0", "rival-1", "other-0", "other-1"]);
+    let fails = "{{ if eq (index .Weights 1) 0 }}{{ fail \"no candidate\" }}{{ end }}\n";
+    case.apply(&routemap_with("owner", &["shop-0", "shop-1"], &(fails.to_owned() + &template("contested"))));
+    case.wait_for_weights("contested", &[("contested-0", 1), ("contested-1", 1)]);
+    let rival = template("contested").replace("contested-0.example", "rival-0.example");
+    case.apply(&routemap_with("rival", &["rival-0", "rival-1"], &rival));
+    case.wait_for_event("rival", "Contested", "owner");
+    case.set_ready("shop-1", "False");
+    case.wait_for_event("owner", "TemplateFailed", "no candidate");
+    // The rival is decided again, and then another routemap is applied.
+    case.set_ready("rival-1", "False");
+    case.apply(&routemap("other"));
+    case.wait_for_weights("other", &[("other-0", 1), ("other-1", 1)]);
+    case.set_ready("other-1", "False");
+    case.wait_for_weights("other", &[("other-0", 1)]);
+    let live = case.get("virtualservices", "contested");
+    assert_eq!(live["spec"]["http"][0]["route"][0]["destination"]["host"], "contested-0.example", "{live}");
+    assert_eq!(live["spec"]["http"][0]["route"].as_array().unwrap().len(), 2, "the routes stay as they are");
+}

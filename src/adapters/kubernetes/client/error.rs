@@ -59,13 +59,14 @@ impl Operation {
         format!("{} {}{name} {place}", self.verb, self.kind)
     }
 
-    /// Returns the RBAC rule that grants it.
-    fn rule(&self) -> String {
-        let names = match (&self.name, self.verb) {
+    /// Returns the RBAC rule that grants it. `message` is that of the denial: an apply of an object that does not exist needs `create`.
+    fn rule(&self, message: &str) -> String {
+        let verb = if message.contains(" cannot create ") { "create" } else { self.verb };
+        let names = match (&self.name, verb) {
             (Some(name), verb) if verb != "create" => format!(", resourceNames: [{name}]"),
             _ => String::new(),
         };
-        let verbs = match (&self.name, self.verb) {
+        let verbs = match (&self.name, verb) {
             // Watching an object needs both.
             (Some(_), "list" | "watch") => "list, watch",
             (_, verb) => verb,
@@ -140,7 +141,7 @@ impl Operation {
                 ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {operation}: {message}")).with_hint(
                     format!(
                         "add the rule {} to a {} of this user",
-                        self.rule(),
+                        self.rule(&status.message),
                         match &self.namespace {
                             Some(namespace) => format!("Role in namespace {namespace}"),
                             None => "ClusterRole".to_owned(),
@@ -248,8 +249,16 @@ fn is_rbac_denial(status: &Status) -> bool {
 
 /// The API server responds to a server-side apply with mistyped or unknown fields with status 500 and one of these messages.
 fn is_conversion_failure(status: &Status) -> bool {
-    let message = &status.message;
-    status.code == 500 && (message.contains("failed to convert") || message.contains("field not declared in schema"))
+    let signs = [
+        "failed to convert",
+        "field not declared in schema",
+        "failed to create typed",
+        "failed to create manager",
+        "strconv.Parse",
+        "json: cannot unmarshal",
+        "unable to convert",
+    ];
+    status.code == 500 && signs.iter().any(|sign| status.message.contains(sign))
 }
 
 /// Returns true if the status names an object of this resource.
@@ -346,6 +355,8 @@ mod tests {
         assert!(error.message.starts_with("cannot get secrets/default in namespace models: secrets"), "{error}");
         let rule = "{apiGroups: [\"\"], resources: [secrets], resourceNames: [default], verbs: [get]}";
         assert_eq!(error.hint.unwrap(), format!("add the rule {rule} to a Role in namespace models of this user"));
+        let error = failure(403, "secrets is forbidden: User \"ci\" cannot create resource \"secrets\"", "secrets");
+        assert!(error.hint.unwrap().contains("{apiGroups: [\"\"], resources: [secrets], verbs: [create]}"));
         let error = failure(403, "exceeded quota: pods", "secrets");
         assert_eq!((error.kind, error.hint), (ClusterErrorKind::Forbidden, None));
     }

@@ -10,6 +10,9 @@
 //!
 //! Duration and deadline are apart by more than the timeout of a call, so the old leader has stopped before the new one starts. Clocks
 //! may run at different speeds, by up to a third.
+//!
+//! Without access to the Lease, pod `-0` of a StatefulSet leads alone, as in Iter8. It keeps asking for the Lease, leads only as long as
+//! access is denied, and joins the election when it is granted. The other pods of the StatefulSet then wait until it has noticed.
 
 mod election;
 mod leadership;
@@ -26,13 +29,37 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::election::{Action, Election, WriteResult};
-use self::leadership::Moment;
 pub(crate) use self::leadership::{Leadership, LeadershipSender};
+use self::leadership::{Moment, Term};
 use self::store::{CallError, KubeLease, LeaseStore};
 use crate::ports::cluster::ClusterError;
 
 /// Time for which 403 counts as temporary: a restarted API server needs it to load RBAC.
 const FORBIDDEN: Duration = Duration::from_secs(20);
+
+/// Pause before the next attempt of a standby that may not use the Lease.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
+
+/// Place of a pod in its StatefulSet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ordinal {
+    /// Pod `-0`, which leads alone if access to the Lease is denied.
+    First,
+    /// Any other number: pod `-0` may lead without the Lease.
+    Later,
+    /// Not numbered.
+    None,
+}
+
+impl Ordinal {
+    fn of(pod: &str) -> Self {
+        match pod.rsplit_once('-').map(|(_, number)| number) {
+            Some("0") => Self::First,
+            Some(number) if number.parse::<u32>().is_ok() => Self::Later,
+            _ => Self::None,
+        }
+    }
+}
 
 /// Lease and timing of the election.
 #[derive(Clone, Debug)]
@@ -41,6 +68,7 @@ pub(crate) struct LeaseSettings {
     pub(crate) name: String,
     /// Name of this process in the Lease, unique among all processes that ever ran.
     pub(crate) identity: String,
+    pub(crate) ordinal: Ordinal,
     /// Time after which standbys take over a Lease that does not change.
     pub(crate) duration: Duration,
     /// Time after a renewal in which the leader may write. Shorter than `duration` by more than `call_timeout`.
@@ -58,6 +86,7 @@ impl LeaseSettings {
             name: name.to_owned(),
             // A pod of a StatefulSet that was deleted by force may still run elsewhere under the same name.
             identity: format!("{pod}_{:08x}", fastrand::u32(..)),
+            ordinal: Ordinal::of(pod),
             duration: Duration::from_secs(9),
             renew_deadline: Duration::from_secs(6),
             retry: Duration::from_secs(1),
@@ -69,8 +98,7 @@ impl LeaseSettings {
 /// Reason to give up the election.
 #[derive(Debug, Error)]
 pub(crate) enum LeaseError {
-    /// RBAC denies access to Leases. The first pod of a StatefulSet may then lead with
-    /// [`LeadershipSender::lead_alone`].
+    /// RBAC denies access to the Lease.
     #[error("{error}")]
     Forbidden {
         error: ClusterError,
@@ -85,12 +113,68 @@ pub(crate) async fn run(
     settings: &LeaseSettings,
     leadership: &LeadershipSender,
     stop: &CancellationToken,
-) -> Result<(), LeaseError> {
-    elect(KubeLease::new(client, settings), settings, leadership, stop).await
+) {
+    take_part(&KubeLease::new(client, settings), settings, leadership, stop).await;
+}
+
+async fn take_part(
+    store: &impl LeaseStore,
+    settings: &LeaseSettings,
+    leadership: &LeadershipSender,
+    stop: &CancellationToken,
+) {
+    while let Err(LeaseError::Forbidden { error, was_authorized }) = elect(store, settings, leadership, stop).await {
+        let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let name = &settings.name;
+        // If access was granted before and then lost, another pod may lead.
+        if settings.ordinal == Ordinal::First && !was_authorized {
+            tracing::warn!("{}{hint}; this pod leads without an election, because it is the first pod", error.message);
+            lead_while_forbidden(store, settings, leadership, stop).await;
+            if !stop.is_cancelled() {
+                tracing::info!("access to Lease {name} is granted; this pod joins the election");
+            }
+            continue;
+        }
+        tracing::error!("{}{hint}; this pod stays a standby", error.message);
+        tokio::select! {
+            () = tokio::time::sleep(FORBIDDEN_PAUSE) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Leads without the Lease as long as access to it is denied: each 403 extends the term as a renewal does. Ends when access is granted.
+async fn lead_while_forbidden(
+    store: &impl LeaseStore,
+    settings: &LeaseSettings,
+    leadership: &LeadershipSender,
+    stop: &CancellationToken,
+) {
+    let mut term: Option<Term> = None;
+    while !stop.is_cancelled() {
+        let sent = leadership.now();
+        let response = tokio::time::timeout(settings.call_timeout, store.get()).await;
+        match response.unwrap_or(Err(CallError::TimedOut)) {
+            Err(CallError::Forbidden(_)) => {
+                let known = term.filter(|term| !leadership.now().has_reached(term.deadline));
+                let number = known.map_or(leadership.last_term() + 1, |term| term.number);
+                term = Some(Term { number, deadline: sent.after(settings.renew_deadline) });
+                leadership.publish(term);
+            }
+            // Nothing is known: the term ends by itself.
+            Err(CallError::Failed(_) | CallError::TimedOut) => {}
+            Ok(_) | Err(CallError::Conflict(_)) => break,
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(sent.instant + settings.retry) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    leadership.resign();
 }
 
 async fn elect(
-    store: impl LeaseStore,
+    store: &impl LeaseStore,
     settings: &LeaseSettings,
     leadership: &LeadershipSender,
     stop: &CancellationToken,
@@ -107,7 +191,7 @@ async fn elect(
 
 /// Sends the requests of the election and publishes its result.
 struct Elector<'a, S> {
-    store: S,
+    store: &'a S,
     election: Election,
     leadership: &'a LeadershipSender,
     settings: &'a LeaseSettings,
@@ -134,6 +218,7 @@ impl<S: LeaseStore> Elector<'_, S> {
         let action = self.election.action(sent);
         // Leadership may have ended by the wall clock, unnoticed by waiting tasks.
         self.publish();
+        let is_write = !matches!(action, Action::Read);
         let failure = match action {
             Action::Read => match self.read().await {
                 Ok(lease) => {
@@ -155,7 +240,10 @@ impl<S: LeaseStore> Elector<'_, S> {
             }
         };
         self.publish();
-        self.access.check(self.leadership.now().instant, failure)
+        if matches!(failure, Some(CallError::Forbidden(_))) {
+            self.election.denied();
+        }
+        self.access.check(self.leadership.now().instant, is_write, failure)
     }
 
     fn written(&mut self, sent: Moment, response: Result<Lease, CallError>) -> Option<CallError> {
@@ -207,17 +295,28 @@ impl<S: LeaseStore> Elector<'_, S> {
 #[derive(Debug, Default)]
 struct Access {
     was_authorized: bool,
-    forbidden_since: Option<Instant>,
+    denial: Option<Denial>,
+}
+
+/// Uninterrupted 403 responses.
+#[derive(Clone, Copy, Debug)]
+struct Denial {
+    /// Writes may be denied although reads are not.
+    of_write: bool,
+    since: Instant,
+    latest: Instant,
 }
 
 impl Access {
-    fn check(&mut self, now: Instant, failure: Option<CallError>) -> Result<(), LeaseError> {
+    fn check(&mut self, now: Instant, is_write: bool, failure: Option<CallError>) -> Result<(), LeaseError> {
         if let Some(error) = &failure {
             tracing::debug!("leader election: {error}");
         }
         match failure {
             Some(CallError::Forbidden(error)) => {
-                let since = *self.forbidden_since.get_or_insert(now);
+                let known = self.denial.filter(|denial| now.duration_since(denial.latest) < FORBIDDEN);
+                let since = known.map_or(now, |denial| denial.since);
+                self.denial = Some(Denial { of_write: is_write, since, latest: now });
                 let was_authorized = self.was_authorized;
                 if now.duration_since(since) >= FORBIDDEN {
                     Err(LeaseError::Forbidden { error, was_authorized })
@@ -227,7 +326,8 @@ impl Access {
             }
             Some(CallError::Failed(_) | CallError::TimedOut) => Ok(()),
             Some(CallError::Conflict(_)) | None => {
-                *self = Self { was_authorized: true, forbidden_since: None };
+                self.was_authorized = true;
+                self.denial = self.denial.filter(|denial| denial.of_write && !is_write);
                 Ok(())
             }
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::Events;
 use super::finalizers;
-use super::lease::{self, Leadership, LeadershipSender, LeaseError, LeaseSettings};
+use super::lease::{self, Leadership, LeadershipSender, LeaseSettings};
 use super::metrics::Metrics;
 use super::queue::{Next, Queue};
 use super::reconcile::reconcile;
@@ -26,9 +26,6 @@ const CONCURRENCY: usize = 64;
 
 /// Time for running writes to end after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// Pause before the next attempt of a pod that may not use Leases.
-const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
 
 /// Shortest time between two resyncs.
 const SHORTEST_RESYNC: Duration = Duration::from_millis(100);
@@ -151,28 +148,12 @@ async fn resync(shared: Arc<Shared>) {
     }
 }
 
-/// Takes part in the election. A pod that may not use Leases leads if it is the first one of a StatefulSet, as in Iter8.
+/// Takes part in the election, if there is one.
 async fn elect(client: Client, settings: Settings, sender: LeadershipSender, end: CancellationToken) {
-    let lease = LeaseSettings::new(&settings.namespace, LEASE, &settings.pod);
     if !settings.has_election {
         sender.lead_alone();
         return end.cancelled().await;
     }
-    while let Err(LeaseError::Forbidden { error, was_authorized }) =
-        lease::run(client.clone(), &lease, &sender, &end).await
-    {
-        let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        // If access was granted before and then lost, another pod may lead.
-        if settings.pod.ends_with("-0") && !was_authorized {
-            let pod = &settings.pod;
-            tracing::warn!("{}{hint}; {pod} leads without an election, because it is the first pod", error.message);
-            sender.lead_alone();
-            return end.cancelled().await;
-        }
-        tracing::error!("{}{hint}; {} stays a standby", error.message, settings.pod);
-        tokio::select! {
-            () = tokio::time::sleep(FORBIDDEN_PAUSE) => {}
-            () = end.cancelled() => return,
-        }
-    }
+    let lease = LeaseSettings::new(&settings.namespace, LEASE, &settings.pod);
+    lease::run(client, &lease, &sender, &end).await;
 }

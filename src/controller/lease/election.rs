@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::LeaseSettings;
 use super::leadership::{Moment, Term};
+use super::{LeaseSettings, Ordinal};
 
 /// Random part of a pause, relative to it: keeps standbys from asking at the same time.
 const JITTER: f64 = 0.2;
@@ -50,6 +50,10 @@ pub(super) struct Election {
     view: View,
     /// Moment at which the leadership of the last known holder has ended.
     free_at: Instant,
+    /// True if a pod without the Lease may lead: at the start, and since access was denied.
+    has_lone_leader: bool,
+    /// Moment from which on such a pod has noticed that access is granted.
+    joined_at: Instant,
     term: Option<Term>,
     /// Number of the last term.
     terms: u64,
@@ -59,7 +63,17 @@ pub(super) struct Election {
 impl Election {
     /// Returns a candidate whose terms are numbered from `last_term` + 1.
     pub(super) fn new(settings: LeaseSettings, last_term: u64, now: Instant) -> Self {
-        Self { settings, lease: None, view: View::Outdated, free_at: now, term: None, terms: last_term, due: now }
+        Self {
+            has_lone_leader: settings.ordinal == Ordinal::Later,
+            settings,
+            lease: None,
+            view: View::Outdated,
+            free_at: now,
+            joined_at: now,
+            term: None,
+            terms: last_term,
+            due: now,
+        }
     }
 
     /// Returns the time of the next request.
@@ -108,14 +122,23 @@ impl Election {
         if !is_ours {
             self.term = None;
         }
+        if std::mem::take(&mut self.has_lone_leader) && self.term.is_none() {
+            self.joined_at = now.instant + self.settings.duration;
+        }
         self.lease = lease;
-        if now.instant >= self.free_at {
+        let free_at = self.free_at.max(self.joined_at);
+        if now.instant >= free_at {
             self.view = View::Current;
             self.due = now.instant;
         } else {
             self.view = View::Outdated;
-            self.due = self.free_at.min(now.instant + self.pause());
+            self.due = free_at.min(now.instant + self.pause());
         }
+    }
+
+    /// Notes that access to the Lease was denied. The first pod of a StatefulSet may lead without it then.
+    pub(super) fn denied(&mut self) {
+        self.has_lone_leader = self.settings.ordinal == Ordinal::Later;
     }
 
     /// Handles a read without a result.

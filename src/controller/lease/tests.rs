@@ -147,6 +147,58 @@ async fn permanent_403_ends_the_election_and_temporary_403_does_not() {
     assert!(matches!(never_authorized.ended().await, Err(LeaseError::Forbidden { was_authorized: false, .. })));
 }
 
+#[tokio::test(start_paused = true)]
+async fn permanent_403_of_writes_ends_the_election_too() {
+    let simulation = Simulation::new();
+    let a = simulation.start("a-0");
+    a.set_fault(Fault::WriteForbidden);
+    simulation.watch(&[&a], 30 * SECOND).await;
+    assert!(matches!(a.ended().await, Err(LeaseError::Forbidden { was_authorized: true, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_pod_leads_without_the_lease_until_access_is_granted() {
+    let simulation = Simulation::new();
+    let (mut first, second) = (simulation.start_pod("iter8-0"), simulation.start_pod("iter8-1"));
+    for process in [&first, &second] {
+        process.set_fault(Fault::Forbidden);
+    }
+    simulation.watch(&[&first, &second], 120 * SECOND).await;
+    assert!(first.changed().await && !first.has_changed().await, "its term is not interrupted");
+    for process in [&first, &second] {
+        process.set_fault(Fault::None);
+    }
+    simulation.watch(&[&first, &second], 60 * SECOND).await;
+    assert!(first.is_leader());
+    assert_eq!(simulation.transitions(), 0);
+    // It has the Lease now, so the other pod replaces it.
+    first.crash();
+    let gap = simulation.time_until_leader(&[&first, &second], &second).await;
+    assert!(gap < 15 * SECOND, "{gap:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_pod_stops_leading_without_the_lease_before_another_pod_takes_it() {
+    for milliseconds in (0..60_000).step_by(3_500) {
+        let simulation = Simulation::new();
+        let (first, second) = (simulation.start_pod("iter8-0"), simulation.start_pod("iter8-1"));
+        for process in [&first, &second] {
+            process.set_fault(Fault::Forbidden);
+        }
+        simulation.watch(&[&first, &second], 30 * SECOND + Duration::from_millis(milliseconds)).await;
+        assert!(first.is_leader());
+        // It does not learn that access is granted, because it is cut off.
+        first.set_fault(Fault::Silent);
+        second.set_fault(Fault::None);
+        let third = simulation.start_pod("iter8-2");
+        simulation.watch(&[&first, &second, &third], 60 * SECOND).await;
+        assert!(!first.is_leader() && (second.is_leader() || third.is_leader()));
+        first.set_fault(Fault::None);
+        simulation.watch(&[&first, &second, &third], 60 * SECOND).await;
+        assert!(!first.is_leader());
+    }
+}
+
 /// Sets a random fault of a process.
 fn disturb(process: &Process, dice: &mut fastrand::Rng) {
     match dice.u8(..8) {

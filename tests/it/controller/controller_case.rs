@@ -163,6 +163,17 @@ impl ControllerCase {
     }
 }
 
+/// A service account and a Role with these rules for it.
+pub fn service_account(name: &str, rules: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}}}\nrules: [{rules}]\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\n\
+         subjects: [{{kind: ServiceAccount, name: {name}}}]\n"
+    )
+}
+
 /// An InferenceService that the controller watches.
 pub fn model(name: &str) -> String {
     format!(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::controller_case::{CONFIG, ControllerCase};
+use super::controller_case::{CONFIG, ControllerCase, service_account};
 
 #[test]
 fn a_standby_takes_over_within_15_seconds_after_a_crash() {
@@ -41,21 +41,12 @@ fn a_leader_that_stops_hands_over_immediately() {
 }
 
 #[test]
-fn the_first_pod_of_a_stateful_set_leads_without_rights_on_leases() {
+fn the_first_pod_of_a_stateful_set_leads_until_it_has_rights_on_leases() {
     let Some(case) = ControllerCase::new() else { return };
     let namespace = case.case.namespace.clone();
-    let rules = |name: &str| {
-        format!(
-            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n---\n\
-             apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}}}\nrules:\n\
-             - {{apiGroups: ['', apps, serving.kserve.io, networking.istio.io], resources: ['*'], verbs: [get, list, watch, patch]}}\n\
-             - {{apiGroups: [networking.istio.io], resources: [virtualservices], verbs: [create]}}\n---\n\
-             apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}}}\n\
-             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\n\
-             subjects: [{{kind: ServiceAccount, name: {name}, namespace: {namespace}}}]\n"
-        )
-    };
-    case.apply(&rules("limited"));
+    let rules = "{apiGroups: ['', apps, serving.kserve.io, networking.istio.io], resources: ['*'], verbs: [get, list, watch, patch]}, \
+                 {apiGroups: [networking.istio.io], resources: [virtualservices], verbs: [create]}";
+    case.apply(&service_account("limited", rules));
     let token = case.case.cluster.token(&namespace, "limited");
     let kubeconfig = case.case.cluster.kubeconfig_with_token(&token, &namespace);
     let case = ControllerCase { case: case.case.with_kubeconfig(kubeconfig) };
@@ -68,4 +59,15 @@ fn the_first_pod_of_a_stateful_set_leads_without_rights_on_leases() {
     case.wait_for_shop();
     assert_eq!(case.get("inferenceservices", "shop-0")["metadata"]["finalizers"], json!(["iter8.tools/finalizer"]));
     assert_eq!(second.metric("iter8_controller_leader"), Some(0.0));
+
+    // With rights it joins the election: there is a Lease, and a standby that may take it.
+    let rights = "{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}";
+    case.apply(&service_account("limited", &format!("{rules}, {rights}")));
+    first.log.wait_for("joins the election");
+    case.case.cluster.wait_for("leases", &namespace, "iter8-controller", |lease| {
+        lease["spec"]["holderIdentity"].as_str().is_some_and(|holder| holder.starts_with("iter8-0_"))
+    });
+    first.wait_until_leader();
+    first.kill();
+    second.wait_until_leader();
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::store::{CallError, LeaseStore};
-use super::super::{Leadership, LeaseError, LeaseSettings, elect};
+use super::super::{Leadership, LeaseError, LeaseSettings, elect, take_part};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, Clock};
 
@@ -30,6 +30,8 @@ pub(super) enum Fault {
     /// Writes are carried out, but the response is lost.
     ResponseLost,
     Forbidden,
+    /// Only reads are allowed.
+    WriteForbidden,
 }
 
 /// State of one process that tests change.
@@ -94,7 +96,7 @@ impl FaultyStore {
             Fault::Refused => return Err(CallError::Failed(failure(ClusterErrorKind::Unreachable))),
             Fault::Forbidden => return Err(CallError::Forbidden(failure(ClusterErrorKind::Forbidden))),
             Fault::Silent => std::future::pending().await,
-            Fault::None | Fault::ResponseLost => {}
+            Fault::None | Fault::ResponseLost | Fault::WriteForbidden => {}
         }
         let response = handle(&mut self.api.lock());
         if fault == Fault::ResponseLost {
@@ -102,6 +104,15 @@ impl FaultyStore {
         }
         tokio::time::sleep(latency / 2).await;
         response
+    }
+}
+
+impl FaultyStore {
+    fn check_write(&self) -> Result<(), CallError> {
+        match self.controls.lock().fault {
+            Fault::WriteForbidden => Err(CallError::Forbidden(ClusterError::new(ClusterErrorKind::Forbidden, "fault"))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -115,10 +126,12 @@ impl LeaseStore for FaultyStore {
     }
 
     async fn create(&self, lease: &Lease) -> Result<Lease, CallError> {
+        self.check_write()?;
         self.request(|api| if api.lease.is_some() { conflict() } else { Ok(api.store(lease)) }).await
     }
 
     async fn update(&self, lease: &Lease) -> Result<Lease, CallError> {
+        self.check_write()?;
         self.request(|api| {
             let version = api.lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
             if version == lease.metadata.resource_version { Ok(api.store(lease)) } else { conflict() }
@@ -218,7 +231,17 @@ impl Simulation {
         Self { api: Arc::default(), started: Instant::now() }
     }
 
+    /// Starts a process that ends if access is denied.
     pub(super) fn start(&self, name: &str) -> Process {
+        self.spawn(name, false)
+    }
+
+    /// Starts a process that goes on without access as a pod does.
+    pub(super) fn start_pod(&self, name: &str) -> Process {
+        self.spawn(name, true)
+    }
+
+    fn spawn(&self, name: &str, is_pod: bool) -> Process {
         let controls = Arc::new(Mutex::new(Controls {
             fault: Fault::None,
             latency: Duration::from_millis(2),
@@ -232,7 +255,13 @@ impl Simulation {
         let settings = LeaseSettings::new("iter8", "controller", name);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let future = Box::pin(async move { elect(store, &settings, &sender, &stopped).await });
+        let future = Box::pin(async move {
+            if is_pod {
+                take_part(&store, &settings, &sender, &stopped).await;
+                return Ok(());
+            }
+            elect(&store, &settings, &sender, &stopped).await
+        });
         let task = tokio::spawn(Stallable { future, controls: Arc::clone(&controls) });
         Process { leadership, controls, stop, task }
     }

@@ -2,31 +2,33 @@
 //!
 //! A running controller would set them again, so the Lease is taken over first: its holder stops writing, and standbys do not take over
 //! while the cleanup renews it.
+//!
+//! A type may have been removed from the configuration since the controller set finalizers on its objects. So all types of the API server
+//! are searched, as far as this user may list them. Those of the configuration must be readable.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, Client};
 
+use super::finalizer_search::with_finalizer;
 use super::index::FINALIZER;
 use super::keys::ObjectKey;
 use super::lease::{Leadership, LeaseSettings};
 use super::run::{LEASE, Settings};
 use super::types::Types;
 use super::writer::{WriteError, Writer};
-use crate::adapters::kubernetes::{INTERACTIVE, Operation, api_resource, with_retry};
+use crate::adapters::kubernetes::{DiscoveredTypes, INTERACTIVE, Operation, api_resource, discover, with_retry};
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// Duration of the Lease that the cleanup takes: long enough to delete the controller's pods afterwards, and short enough for a controller
 /// that is installed again.
 const TERM_SECONDS: i32 = 60;
-
-/// Objects per request.
-const PAGE: u32 = 500;
 
 /// Objects that are changed between two renewals of the Lease; they take a small part of its duration.
 const BATCH: usize = 200;
@@ -41,6 +43,9 @@ const UNSTOPPED: &str =
 /// Attempts to change an object that others change at the same time.
 const ATTEMPTS: u32 = 10;
 
+/// Types that are searched at the same time.
+const SEARCHES: usize = 8;
+
 /// Objects that are changed at the same time.
 const CONCURRENCY: usize = 16;
 
@@ -48,29 +53,106 @@ const CONCURRENCY: usize = 16;
 /// changed; repeating it is safe.
 pub(crate) async fn cleanup(client: &Client, settings: &Settings) -> Result<Vec<String>, ClusterError> {
     let has_lease = hold_lease(client, settings).await?;
+    let cleanup = Cleanup {
+        client,
+        settings,
+        has_lease,
+        namespace: (!settings.config.is_cluster_scoped).then_some(settings.namespace.as_str()),
+        writer: Writer::new(client.clone(), Leadership::always()),
+    };
     let types = Types::of(&settings.config);
-    let writer = Writer::new(client.clone(), Leadership::always());
-    let namespace = (!settings.config.is_cluster_scoped).then_some(settings.namespace.as_str());
+    let configured: Vec<&ResourceKind> = types.all().map(|(_, resource_type)| &resource_type.resource).collect();
+    let others = cleanup.others(&configured).await;
+    // The Lease may have expired meanwhile.
+    cleanup.renew().await?;
     let mut cleaned = Vec::new();
-    for (_, resource_type) in types.all() {
-        let resource = api_resource(&resource_type.resource);
-        let found = match with_finalizer(client, &resource_type.resource, namespace).await {
-            Ok(found) => found,
+    for kind in configured {
+        match cleanup.search(kind).await {
+            Ok(found) => cleaned.extend(cleanup.remove_all(kind, &found).await?),
             // The type does not exist in this cluster.
-            Err(error) if error.kind == ClusterErrorKind::NotFound => continue,
+            Err(error) if error.kind == ClusterErrorKind::NotFound => {}
             Err(error) => return Err(error),
-        };
-        for batch in found.chunks(BATCH) {
-            // Many objects take longer than the Lease's duration.
-            if has_lease {
-                hold_lease(client, settings).await?;
-            }
-            let removals = stream::iter(batch).map(|key| remove(&writer, &resource, key));
-            removals.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
-            cleaned.extend(batch.iter().map(|key| format!("{} {key}", resource_type.resource)));
         }
     }
+    cleaned.extend(others?);
     Ok(cleaned)
+}
+
+/// A cleanup in progress.
+struct Cleanup<'a> {
+    client: &'a Client,
+    settings: &'a Settings,
+    has_lease: bool,
+    /// Namespace of the resources; `None` for all.
+    namespace: Option<&'a str>,
+    writer: Writer,
+}
+
+impl Cleanup<'_> {
+    /// Cleans the types that are not in the configuration, or no longer.
+    async fn others(&self, configured: &[&ResourceKind]) -> Result<Vec<String>, ClusterError> {
+        let is_configured = |kind: &ResourceKind| {
+            let id = (&kind.group, &kind.resource);
+            configured.iter().any(|configured| (&configured.group, &configured.resource) == id)
+        };
+        let DiscoveredTypes { types, unknown } = match discover(self.client).await {
+            Ok(discovered) => discovered,
+            Err(error) => {
+                tracing::warn!(
+                    "only the configured types are cleaned, because the API server does not list its types: {error}"
+                );
+                return Ok(Vec::new());
+            }
+        };
+        let mut searches = stream::iter(types.iter().filter(|kind| !is_configured(kind)))
+            .map(|kind| async move { (kind, self.search(kind).await) })
+            .buffered(SEARCHES);
+        let (mut cleaned, mut skipped) = (Vec::new(), BTreeSet::from_iter(unknown));
+        while let Some((kind, found)) = searches.next().await {
+            match found {
+                Ok(found) => cleaned.extend(self.remove_all(kind, &found).await?),
+                Err(error) if error.kind == ClusterErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::debug!("{}", error.message);
+                    skipped.insert(kind.to_string());
+                }
+            }
+        }
+        if !skipped.is_empty() {
+            let names: Vec<&str> = skipped.iter().map(String::as_str).collect();
+            tracing::warn!(
+                "types outside of the configuration that cannot be listed are not cleaned; if the controller was configured for one of \
+                 them, repeat the cleanup as a user who may list and patch it: {}",
+                names.join(", ")
+            );
+        }
+        Ok(cleaned)
+    }
+
+    /// Lists the objects of a type that have our finalizer, with or without the label by which the controller finds them.
+    async fn search(&self, kind: &ResourceKind) -> Result<Vec<ObjectKey>, ClusterError> {
+        with_finalizer(self.client, kind, self.namespace, |_| true).await
+    }
+
+    /// Removes the finalizer of these objects, and returns their names.
+    async fn remove_all(&self, kind: &ResourceKind, found: &[ObjectKey]) -> Result<Vec<String>, ClusterError> {
+        let resource = api_resource(kind);
+        for batch in found.chunks(BATCH) {
+            // Many objects take longer than the Lease's duration.
+            self.renew().await?;
+            let removals = stream::iter(batch).map(|key| remove(&self.writer, &resource, key));
+            removals.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        }
+        Ok(found.iter().map(|key| format!("{kind} {key}")).collect())
+    }
+
+    /// Renews the Lease, if it is held.
+    async fn renew(&self) -> Result<(), ClusterError> {
+        if self.has_lease {
+            hold_lease(self.client, self.settings).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Takes or renews the Lease, and waits until a controller that held it has stopped writing. Returns false if there is no
@@ -126,36 +208,6 @@ async fn hold_lease(client: &Client, settings: &Settings) -> Result<bool, Cluste
     );
     Err(ClusterError::new(ClusterErrorKind::Conflict, message)
         .with_hint("scale the controller to 0 replicas, then repeat the cleanup"))
-}
-
-/// Lists the objects of a type that have our finalizer, with or without the label by which the controller finds them.
-async fn with_finalizer(
-    client: &Client,
-    kind: &ResourceKind,
-    namespace: Option<&str>,
-) -> Result<Vec<ObjectKey>, ClusterError> {
-    let resource = api_resource(kind);
-    let api: Api<DynamicObject> = match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let operation = Operation::on_collection("list", kind, namespace);
-    let mut found = Vec::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = with_retry(INTERACTIVE, &operation, || api.list_metadata(&params)).await?;
-        for object in page.items {
-            let metadata = object.metadata;
-            if metadata.finalizers.iter().flatten().any(|name| name == FINALIZER) {
-                let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
-                found.push(ObjectKey::new(&namespace, &name));
-            }
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params.continue_token = Some(token),
-            None => return Ok(found),
-        }
-    }
 }
 
 async fn remove(writer: &Writer, resource: &kube::api::ApiResource, key: &ObjectKey) -> Result<(), ClusterError> {

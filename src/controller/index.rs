@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::keys::{ObjectKey, ResourceKey, TypeId};
 use super::live::Live;
@@ -86,6 +87,8 @@ struct State {
     has_routemaps: bool,
     resources: HashMap<ResourceKey, Arc<Observed>>,
     listed: HashSet<TypeId>,
+    /// Types that are not listed yet because they cannot be read, and since when.
+    unreadable: HashMap<TypeId, Instant>,
     /// Routemaps that name a resource.
     naming: HashMap<ResourceKey, BTreeSet<ObjectKey>>,
     /// Routemaps that handled the deletion of the resource with this uid.
@@ -164,10 +167,14 @@ impl Index {
 /// Resources that routemaps name.
 impl Index {
     /// Takes the complete list of the resources of a type.
-    pub(super) fn resources_listed(&self, of_type: TypeId, resources: Vec<Observed>) -> Affected {
+    pub(super) fn resources_listed(&self, of_type: TypeId, resources: Vec<Observed>, now: Instant) -> Affected {
         let mut state = self.0.lock();
         let mut affected = Affected::default();
         let is_first = state.listed.insert(of_type);
+        if state.unreadable.remove(&of_type).is_some() {
+            // Others may have been unreadable for the same reason and follow soon.
+            state.unreadable.values_mut().for_each(|since| *since = now);
+        }
         let listed: HashSet<ObjectKey> = resources.iter().map(key_of).collect();
         let known = state.resources.keys().filter(|known| known.of_type == of_type);
         let gone: Vec<ResourceKey> = known.filter(|known| !listed.contains(&known.key)).cloned().collect();
@@ -182,10 +189,40 @@ impl Index {
         }
         if is_first {
             // Routemaps waited for the list, even if their resources are not in it.
-            let waiting = state.naming.iter().filter(|(resource, _)| resource.of_type == of_type);
-            affected.routemaps.extend(waiting.flat_map(|(_, routemaps)| routemaps.iter().cloned()));
+            let waiting = state.naming_type(of_type);
+            let objects = waiting.iter().filter_map(|key| state.routemaps.get(key));
+            // Finalizers waited with them.
+            let resources = objects.flat_map(|object| object.resources());
+            affected.resources.extend(resources.filter(|key| state.resources.contains_key(key)).cloned());
+            affected.routemaps.extend(waiting);
         }
         affected
+    }
+
+    /// Notes that the resources of a type cannot be read. Returns the routemaps that name some, if it was never listed.
+    pub(super) fn resources_unreadable(&self, of_type: TypeId, now: Instant) -> BTreeSet<ObjectKey> {
+        let mut state = self.0.lock();
+        if state.listed.contains(&of_type) || state.unreadable.contains_key(&of_type) {
+            return BTreeSet::new();
+        }
+        state.unreadable.insert(of_type, now);
+        state.naming_type(of_type)
+    }
+
+    /// Returns the first of these types that cannot be read and was never listed, and since when.
+    pub(super) fn first_unreadable(&self, types: impl IntoIterator<Item = TypeId>) -> Option<(TypeId, Instant)> {
+        let state = self.0.lock();
+        types.into_iter().find_map(|of_type| Some((of_type, *state.unreadable.get(&of_type)?)))
+    }
+
+    /// Takes resources that have our finalizer and are not watched. Returns those whose finalizer has to go.
+    pub(super) fn finalizers_found(&self, of_type: TypeId, keys: Vec<ObjectKey>) -> BTreeSet<ResourceKey> {
+        let mut state = self.0.lock();
+        let found = keys.into_iter().map(|key| ResourceKey { of_type, key });
+        // The event of a known one is on its way.
+        let found: BTreeSet<ResourceKey> = found.filter(|resource| !state.resources.contains_key(resource)).collect();
+        state.released.extend(found.iter().cloned());
+        found
     }
 
     /// Takes a new or changed resource.
@@ -261,8 +298,9 @@ impl Index {
         let is_named = state.naming.contains_key(resource);
         let is_wanted = is_named && !(observed.is_being_deleted && state.is_deletion_handled(resource, observed));
         let is_set = has_finalizer(observed);
-        // The API server refuses new finalizers on an object that is being deleted.
-        if is_wanted == is_set || (is_wanted && observed.is_being_deleted) {
+        // The API server refuses new finalizers on an object that is being deleted. And none is set while no routemap that names the object
+        // can be decided: it would hold a deletion without any use.
+        if is_wanted == is_set || (is_wanted && (observed.is_being_deleted || !state.is_decidable(resource))) {
             return None;
         }
         let others = observed.finalizers.iter().filter(|name| &***name != FINALIZER).map(|name| name.to_string());
@@ -497,6 +535,19 @@ impl State {
         if self.resources.remove(resource).is_some() {
             affected.routemaps.extend(self.naming.get(resource).into_iter().flatten().cloned());
         }
+    }
+
+    /// Returns the routemaps that name a resource of a type.
+    fn naming_type(&self, of_type: TypeId) -> BTreeSet<ObjectKey> {
+        let naming = self.naming.iter().filter(|(resource, _)| resource.of_type == of_type);
+        naming.flat_map(|(_, routemaps)| routemaps.iter().cloned()).collect()
+    }
+
+    /// Returns true if all types of a routemap that names this resource are listed.
+    fn is_decidable(&self, resource: &ResourceKey) -> bool {
+        let routemaps = self.naming.get(resource).into_iter().flatten().filter_map(|key| self.routemaps.get(key));
+        let mut types = routemaps.map(|routemap| routemap.resources().iter().map(|resource| resource.of_type));
+        types.any(|mut types| types.all(|of_type| self.listed.contains(&of_type)))
     }
 
     /// Returns true if all routemaps that name a resource moved their traffic away from it.

@@ -17,8 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
-pub(crate) use self::labels::{DropReason, ErrorReason};
-use self::labels::{Labelled, Reason, Resource, ResultLabel};
+pub(crate) use self::labels::{DropReason, ErrorReason, WatchReason};
+use self::labels::{Labelled, Reason, ResultLabel, WatchLabels};
 use self::routemaps::Routemaps;
 use super::keys::ObjectKey;
 
@@ -39,7 +39,7 @@ struct Inner {
     apply_duration: Histogram,
     drift_repairs: Counter,
     events_dropped: Family<Reason<DropReason>, Counter>,
-    watch_restarts: Family<Resource, Counter>,
+    watch_restarts: Family<WatchLabels, Counter>,
     queue_length: Gauge<u64, AtomicU64>,
     leader: Gauge<u64, AtomicU64>,
     routemaps: Arc<Routemaps>,
@@ -70,7 +70,7 @@ impl Metrics {
             watch_restarts: register(
                 &mut all,
                 "watch_restarts",
-                "Restarts of watches after an error",
+                "Restarts of watches after an error, and attempts that failed",
                 Family::default(),
             ),
             queue_length: register(
@@ -109,14 +109,16 @@ impl Metrics {
         self.0.events_dropped.get_or_create(&Reason(reason)).inc();
     }
 
-    /// Exports the counter of the watch of `resource` from the start, so that its first restart is an increase.
+    /// Exports the counters of the watch of `resource` from the start, so that its first restart is an increase.
     pub(crate) fn watch_started(&self, resource: &str) {
-        drop(self.0.watch_restarts.get_or_create(&Resource(resource.to_owned())));
+        for labels in WatchLabels::all(resource) {
+            drop(self.0.watch_restarts.get_or_create(&labels));
+        }
     }
 
     /// Counts a restart of the watch of `resource`.
-    pub(crate) fn watch_restarted(&self, resource: &str) {
-        self.0.watch_restarts.get_or_create(&Resource(resource.to_owned())).inc();
+    pub(crate) fn watch_restarted(&self, resource: &str, reason: WatchReason) {
+        self.0.watch_restarts.get_or_create(&WatchLabels { resource: resource.to_owned(), reason }).inc();
     }
 
     pub(crate) fn queue_length(&self, length: usize) {

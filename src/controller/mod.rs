@@ -14,6 +14,7 @@
 mod claims;
 mod cleanup;
 mod events;
+mod finalizer_search;
 mod finalizers;
 mod index;
 mod keys;
@@ -28,6 +29,7 @@ mod run;
 mod server;
 mod shared;
 mod survey;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -21,6 +21,9 @@ pub(super) const SPACING: Duration = Duration::from_millis(100);
 /// Pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Longest time between two steps of a queue that waits, so that silence means a fault.
+const IDLE: Duration = Duration::from_secs(15);
+
 /// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -62,6 +65,8 @@ struct State<K> {
     due: BTreeMap<(Instant, u64), K>,
     entries: HashMap<K, Entry>,
     arrivals: u64,
+    /// Time of the last progress of its workers.
+    last_step: Instant,
 }
 
 /// State of one object. Kept until [`Next::Forget`], so there are as many as objects.
@@ -77,7 +82,8 @@ struct Entry {
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        let state = State { due: BTreeMap::new(), entries: HashMap::new(), arrivals: 0 };
+        let last_step = Instant::now();
+        let state = State { due: BTreeMap::new(), entries: HashMap::new(), arrivals: 0, last_step };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 }
@@ -101,18 +107,27 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     pub(super) async fn next(&self) -> K {
         loop {
             let notified = self.changed.notified();
-            let next = self.state.lock().pop(Instant::now());
-            match next {
+            let now = Instant::now();
+            let due = match self.state.lock().pop(now) {
                 Ok(key) => return key,
-                Err(Some(due)) => {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(due) => {}
-                        () = notified => {}
-                    }
-                }
-                Err(None) => notified.await,
+                Err(due) => due,
+            };
+            let idle = now + IDLE;
+            tokio::select! {
+                () = tokio::time::sleep_until(due.map_or(idle, |due| due.min(idle))) => {}
+                () = notified => {}
             }
         }
+    }
+
+    /// Notes that the reconciliation of an object made a step.
+    pub(super) fn step(&self) {
+        self.state.lock().last_step = Instant::now();
+    }
+
+    /// Returns the time since the last step.
+    pub(super) fn silence(&self) -> Duration {
+        self.state.lock().last_step.elapsed()
     }
 
     /// Ends the reconciliation of an object.
@@ -149,6 +164,7 @@ impl<K: Clone + Eq + Hash> State<K> {
 
     /// Takes the first object that is due; else returns the next due time.
     fn pop(&mut self, now: Instant) -> Result<K, Option<Instant>> {
+        self.last_step = now;
         let Some(first) = self.due.first_entry() else { return Err(None) };
         let (due, _) = *first.key();
         if due > now {
@@ -163,6 +179,7 @@ impl<K: Clone + Eq + Hash> State<K> {
     }
 
     fn done(&mut self, key: &K, next: Next, now: Instant) {
+        self.last_step = now;
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.is_running = false;
         entry.earliest = Some(now + SPACING);

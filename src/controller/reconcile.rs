@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::claims::{Known, decide_and_claim, known, rendered_types};
 use super::index::RoutemapObject;
-use super::keys::ObjectKey;
+use super::keys::{ObjectKey, ResourceKey, TypeId};
 use super::outputs::{self, Outcome};
 use super::queue::Next;
 use super::report;
 use super::shared::Shared;
 use super::watches;
 use crate::routing::Decision;
+
+/// Time for which deletions are held although a type that the routemap names was never readable.
+const UNDECIDED: Duration = Duration::from_secs(60);
 
 /// Reconciles a routemap.
 pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
@@ -30,8 +34,11 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
         }
     };
     // The lists are awaited, because a resource that is not listed yet would count as missing.
-    let is_unlisted = shared.index.first_unlisted(resources.iter().map(|resource| resource.of_type)).is_some();
-    if is_unlisted || !shared.has_claims.load(Ordering::Acquire) {
+    let types = || resources.iter().map(|resource| resource.of_type);
+    if let Some((of_type, since)) = shared.index.first_unreadable(types()) {
+        return undecided(shared, &object, resources, (of_type, since));
+    }
+    if shared.index.first_unlisted(types()).is_some() || !shared.has_claims.load(Ordering::Acquire) {
         return Next::Wait;
     }
     let known = known(shared, resources);
@@ -51,6 +58,27 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
     }
 }
 
+/// Handles a routemap that cannot be decided because a type was never readable. After a while, finalizers no longer hold its resources that
+/// are being deleted, because their traffic may never be moved.
+fn undecided(
+    shared: &Shared,
+    object: &RoutemapObject,
+    resources: &[ResourceKey],
+    (of_type, since): (TypeId, Instant),
+) -> Next {
+    let due = since + UNDECIDED;
+    if Instant::now() < due {
+        return Next::At(due);
+    }
+    let what = shared.types.get(of_type).map(|found| found.resource.to_string()).unwrap_or_default();
+    report::undecided(shared, object, &shared.unready(&what));
+    if shared.leadership.is_leader() {
+        let done = shared.index.deletions_handled(&object.key, &known(shared, resources));
+        shared.finalizers.push_all(&done);
+    }
+    Next::Wait
+}
+
 /// Applies the outputs of a decision, and releases the resources that are being deleted once no traffic goes to them.
 async fn apply(shared: &Arc<Shared>, object: &RoutemapObject, decision: &Decision, known: &Known) -> Next {
     let mut next = Next::Wait;
@@ -61,6 +89,7 @@ async fn apply(shared: &Arc<Shared>, object: &RoutemapObject, decision: &Decisio
         is_in_place &= matches!(outcome, Outcome::Applied | Outcome::Unchanged | Outcome::Empty);
         is_final &= !matches!(outcome, Outcome::Retry(_) | Outcome::At(_) | Outcome::Waiting);
         next = outcome.next().sooner(next);
+        shared.routemaps.step();
     }
     if is_in_place {
         report::applied(shared, object, decision, has_changes);

@@ -51,6 +51,17 @@ pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decis
     }
 }
 
+/// Reports a routemap that cannot be decided, unless the last report was the same.
+pub(super) fn undecided(shared: &Shared, object: &RoutemapObject, reason: &str) {
+    let note = format!("cannot be decided; deletions of its resources are not held back: {reason}");
+    shared.metrics.failed(ErrorReason::Undecided);
+    let known = shared.decided.lock().insert(object.key.clone(), note.clone());
+    if known.as_ref() != Some(&note) {
+        tracing::warn!("routemap {}: {note}", object.key);
+    }
+    event(shared, routemap(object), EventType::Warning, "Undecided", ACTION, note);
+}
+
 /// Reports that all routes of a decision are in place.
 pub(super) fn applied(shared: &Shared, object: &RoutemapObject, decision: &Decision, has_changes: bool) {
     let weights: Vec<u32> = decision.versions.iter().map(|version| version.weight).collect();

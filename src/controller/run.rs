@@ -17,6 +17,7 @@ use super::queue::{Next, Queue};
 use super::reconcile::reconcile;
 use super::server;
 use super::shared::Shared;
+use super::sweep;
 use super::watches;
 use crate::adapters::clock::SystemClock;
 use crate::routing::Config;
@@ -73,6 +74,7 @@ pub(crate) async fn run(client: Client, settings: Settings, stop: CancellationTo
     shared.spawn(work(Arc::clone(&shared), |shared| &shared.routemaps, reconcile));
     shared.spawn(work(Arc::clone(&shared), |shared| &shared.finalizers, finalizers::reconcile));
     shared.spawn(follow_leadership(Arc::clone(&shared)));
+    shared.spawn(sweep::run(Arc::clone(&shared)));
     shared.spawn(resync(Arc::clone(&shared)));
 
     // Leadership ends last, after the running writes.
@@ -93,10 +95,10 @@ async fn serve(
     listen: SocketAddr,
     end: &CancellationToken,
 ) -> Result<SocketAddr, ControllerError> {
-    let ready = Arc::clone(shared);
+    let (healthy, ready) = (Arc::clone(shared), Arc::clone(shared));
     let endpoints = server::Endpoints {
         metrics: shared.metrics.clone(),
-        healthy: Box::new(|| Ok(())),
+        healthy: Box::new(move || healthy.liveness()),
         ready: Box::new(move || ready.readiness()),
     };
     server::start(listen, endpoints, end.clone()).await.map_err(|error| ControllerError::Listen(listen, error))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use kube::Client;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,15 +16,19 @@ use super::events::Events;
 use super::index::{Affected, Index};
 use super::keys::{ObjectKey, ResourceKey, TypeId};
 use super::lease::Leadership;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, WatchReason};
 use super::queue::Queue;
 use super::types::Types;
 use super::writer::Writer;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::kubernetes::Interruption;
 use crate::model::object::ResourceKind;
 use crate::ports::Clock;
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::routing::Config;
+
+/// Time without progress after which a queue counts as dead. Each step takes less, even if the API server does not respond.
+const STALLED: Duration = Duration::from_secs(120);
 
 /// Name of the collection of routemaps in logs and metrics.
 pub(super) const ROUTEMAPS: &str = "routemaps";
@@ -57,6 +62,8 @@ pub(super) struct Shared {
     pub(super) decided: Mutex<HashMap<ObjectKey, String>>,
     /// True once the claims of all routemaps are known, so that no two of them write the same object.
     pub(super) has_claims: AtomicBool,
+    /// Notified after each list of the resources of a type.
+    pub(super) listed: Notify,
     /// Collections that cannot be read, with the reason.
     unreadable: Mutex<HashMap<String, ClusterError>>,
     /// Collections whose type does not exist, with the reason.
@@ -116,6 +123,7 @@ impl Shared {
             blocked: Mutex::default(),
             decided: Mutex::default(),
             has_claims: AtomicBool::new(false),
+            listed: Notify::new(),
             unreadable: Mutex::default(),
             missing: Mutex::default(),
             is_quiet: false,
@@ -181,12 +189,36 @@ impl Shared {
 
     /// Notes that a collection cannot be read.
     pub(super) fn failed(&self, what: &str, error: ClusterError) {
-        self.metrics.watch_restarted(what);
+        self.metrics.watch_restarted(
+            what,
+            match error.kind {
+                ClusterErrorKind::Forbidden => WatchReason::Forbidden,
+                ClusterErrorKind::Unauthorized => WatchReason::Unauthorized,
+                ClusterErrorKind::NotFound => WatchReason::NotFound,
+                ClusterErrorKind::Unreachable => WatchReason::Unreachable,
+                ClusterErrorKind::Config | ClusterErrorKind::Conflict | ClusterErrorKind::Refused => {
+                    WatchReason::Refused
+                }
+            },
+        );
         let text = with_hint(&error);
         let known = self.unreadable.lock().insert(what.to_owned(), error);
         if !self.is_quiet && known.is_none_or(|known| with_hint(&known) != text) {
             tracing::warn!("{text}");
         }
+    }
+
+    /// Notes that an open watch ended with an error. What it missed follows.
+    pub(super) fn interrupted(&self, what: &str, interruption: Interruption) {
+        tracing::debug!("the watch of {what} was interrupted: {interruption:?}");
+        self.metrics.watch_restarted(
+            what,
+            match interruption {
+                Interruption::Expired => WatchReason::Expired,
+                Interruption::Disconnected => WatchReason::Disconnected,
+                Interruption::Refused => WatchReason::Refused,
+            },
+        );
     }
 
     /// Notes that the type of a collection does not exist.
@@ -220,6 +252,16 @@ impl Shared {
         }
     }
 
+    /// Returns the reason why the controller makes no progress, if it does not.
+    pub(super) fn liveness(&self) -> Result<(), String> {
+        for (what, silence) in [(ROUTEMAPS, self.routemaps.silence()), ("finalizers", self.finalizers.silence())] {
+            if silence > STALLED {
+                return Err(format!("the queue of {what} made no progress for {} s", silence.as_secs()));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the collections that cannot be read, with the reasons.
     pub(super) fn failures(&self) -> Vec<(String, ClusterError)> {
         self.unreadable.lock().iter().map(|(what, error)| (what.clone(), error.clone())).collect()
@@ -235,7 +277,8 @@ impl Shared {
         self.missing.lock().get(what).cloned()
     }
 
-    fn unready(&self, what: &str) -> String {
+    /// Returns the reason why a collection was not read yet.
+    pub(super) fn unready(&self, what: &str) -> String {
         match self.unreadable.lock().get(what) {
             Some(error) => error.message.clone(),
             None => format!("{what} are not listed yet"),

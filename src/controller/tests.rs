@@ -137,6 +137,114 @@ fn a_slow_response_for_a_routemap_that_is_gone_causes_no_further_write() {
     ]);
 }
 
+#[test]
+fn a_label_that_was_lost_while_no_controller_ran_is_noticed() {
+    for action in [Label { number: 0, is_watched: false }, DeleteRoutemap { number: 0 }] {
+        converges(after_start([Restart, action]));
+    }
+    converges(after_start([Restart, Label { number: 0, is_watched: false }, DeleteResource { number: 0 }]));
+}
+
+#[test]
+fn a_label_that_returns_during_the_sweep_keeps_the_finalizer() {
+    for fault in [Fault::SlowRequest, Fault::SlowResponse, Fault::InternalError, Fault::Forbidden] {
+        converges(after_start([
+            Restart,
+            Label { number: 0, is_watched: false },
+            DeliverAll,
+            Fail { fault },
+            Lead { is_leader: true },
+            Wait { milliseconds: 1 },
+            Label { number: 0, is_watched: true },
+            DeliverAll,
+        ]));
+    }
+}
+
+#[test]
+fn the_sweep_leaves_watched_resources_alone() {
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut cluster = Cluster::start();
+        act_all(&mut cluster, after_start([Label { number: 0, is_watched: false }, Restart, DeliverAll])).await;
+        // The event that it is watched again is late.
+        act_all(&mut cluster, [Label { number: 0, is_watched: true }, Lead { is_leader: true }]).await;
+        act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
+        assert_eq!(cluster.finalizer(0), Some(true));
+    });
+}
+
+/// Runs a test of a controller that leads, with a routemap that names two types. One of them is not listed yet.
+fn with_two_types<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut cluster = Cluster::start();
+        let routemap = PutRoutemap { number: 0, routemap: RoutemapSpec::of_two_types() };
+        for action in [Lead { is_leader: true }, put(0), put(1), routemap].into_iter().chain(up_to_date()) {
+            cluster.act(action).await;
+        }
+        test(cluster).await;
+    });
+}
+
+async fn act_all(cluster: &mut Cluster, actions: impl IntoIterator<Item = Action>) {
+    for action in actions {
+        cluster.act(action).await;
+    }
+}
+
+#[test]
+fn finalizers_are_set_when_all_types_of_a_routemap_are_listed() {
+    with_two_types(|mut cluster| async move {
+        assert_eq!(cluster.finalizer(0), Some(false));
+        act_all(&mut cluster, [DeleteResource { number: 1 }]).await;
+        assert_eq!(cluster.finalizer(1), None, "nothing would move its traffic");
+        cluster.read_targets_as_resources(false);
+        act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
+        assert_eq!(cluster.finalizer(0), Some(false));
+        cluster.read_targets_as_resources(true);
+        act_all(&mut cluster, up_to_date()).await;
+        assert_eq!(cluster.finalizer(0), Some(true));
+        cluster.read_targets_as_resources(false);
+        act_all(&mut cluster, up_to_date()).await;
+        assert_eq!(cluster.finalizer(0), Some(true), "it was listed, so the routemap is decided");
+    });
+}
+
+#[test]
+fn a_deletion_does_not_hang_on_a_type_that_cannot_be_read() {
+    with_two_types(|mut cluster| async move {
+        cluster.read_targets_as_resources(true);
+        act_all(&mut cluster, up_to_date()).await;
+        let deletion = [Restart, Lead { is_leader: true }, DeleteResource { number: 0 }];
+        act_all(&mut cluster, deletion.into_iter().chain(up_to_date())).await;
+        act_all(&mut cluster, [Wait { milliseconds: 100_000 }]).await;
+        assert_eq!(cluster.finalizer(0), Some(true), "its type may still be listed");
+        cluster.read_targets_as_resources(false);
+        act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
+        assert_eq!(cluster.finalizer(0), Some(true), "the failure may pass");
+        act_all(&mut cluster, [Wait { milliseconds: 100_000 }]).await;
+        assert_eq!(cluster.finalizer(0), None);
+        // Later ones are not held at all.
+        act_all(&mut cluster, [DeleteResource { number: 1 }, DeliverAll, Wait { milliseconds: 500 }]).await;
+        assert_eq!(cluster.finalizer(1), None);
+    });
+}
+
+#[test]
+fn queues_are_alive_at_rest_and_dead_without_their_tasks() {
+    with_two_types(|mut cluster| async move {
+        for _ in 0..20 {
+            act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
+            assert_eq!(cluster.liveness(), Ok(()));
+        }
+        cluster.kill_tasks();
+        act_all(&mut cluster, [Wait { milliseconds: 130_000 }]).await;
+        let reason = cluster.liveness().unwrap_err();
+        assert!(reason.starts_with("the queue of routemaps made no progress for 1"), "{reason}");
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 

@@ -1,6 +1,6 @@
 //! Watches: one task per type, each with its own retries, so that a type that cannot be read does not stop the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use kube::api::{ApiResource, DynamicObject, ObjectMeta};
 use kube::core::DynamicResourceScope;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::claims;
 use super::index::{Affected, RoutemapObject};
@@ -25,8 +26,8 @@ use crate::routing::routemap::LABELS;
 use crate::routing::{Observed, RawObject, ResourceType, Routemap};
 use crate::values::input::{InputError, InputErrors};
 
-/// Label of watched resources.
-const WATCH_LABEL: &str = "iter8.tools/watch=true";
+/// Label of watched resources, and its value.
+const WATCH_LABEL: (&str, &str) = ("iter8.tools/watch", "true");
 
 /// Starts the watches of routemaps and of all resource types. Watches of routing objects follow as routemaps need them.
 pub(super) fn start(shared: &Arc<Shared>) {
@@ -73,6 +74,7 @@ pub(super) async fn routemaps_changed(shared: &Arc<Shared>, change: Change<Route
         Change::Applied(object) => shared.push(shared.index.routemap_applied(object)),
         Change::Deleted(object) => shared.push(shared.index.routemap_deleted(&object.key)),
         Change::Failed(error) => shared.failed(ROUTEMAPS, error),
+        Change::Interrupted(interruption) => shared.interrupted(ROUTEMAPS, interruption),
     }
 }
 
@@ -87,7 +89,8 @@ async fn resources(shared: Arc<Shared>, of_type: TypeId) {
     let Some(resource_type) = shared.types.get(of_type).cloned() else { return };
     let kind = &resource_type.resource;
     let raw = |object: WatchedObject| Some(object.raw);
-    let mut changes = std::pin::pin!(collection::<WatchedObject, _, _>(&shared, kind, Some(WATCH_LABEL), raw));
+    let label = format!("{}={}", WATCH_LABEL.0, WATCH_LABEL.1);
+    let mut changes = std::pin::pin!(collection::<WatchedObject, _, _>(&shared, kind, Some(&label), raw));
     shared.metrics.watch_started(&kind.to_string());
     while let Some(change) = changes.next().await {
         resources_changed(&shared, (of_type, &resource_type), change);
@@ -110,16 +113,27 @@ pub(super) fn resources_changed(
         Change::Listed(objects) => {
             let objects = objects.into_iter().map(observed).collect();
             shared.recovered(&what);
-            shared.push(shared.index.resources_listed(of_type, objects));
+            shared.push(shared.index.resources_listed(of_type, objects, Instant::now()));
+            shared.listed.notify_waiters();
         }
         Change::Missing(error) => {
             shared.missing(&what, error);
-            shared.push(shared.index.resources_listed(of_type, Vec::new()));
+            shared.push(shared.index.resources_listed(of_type, Vec::new(), Instant::now()));
         }
         Change::Applied(object) => shared.push(shared.index.resource_applied(of_type, observed(object))),
         Change::Deleted(object) => shared.push(shared.index.resource_deleted(of_type, &observed(object))),
-        Change::Failed(error) => shared.failed(&what, error),
+        Change::Failed(error) => {
+            shared.failed(&what, error);
+            let routemaps = shared.index.resources_unreadable(of_type, Instant::now());
+            shared.push(Affected { routemaps, ..Affected::default() });
+        }
+        Change::Interrupted(interruption) => shared.interrupted(&what, interruption),
     }
+}
+
+/// Returns true if an object with these labels is watched.
+pub(super) fn is_watched(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(WATCH_LABEL.0).is_some_and(|value| value == WATCH_LABEL.1)
 }
 
 async fn targets(shared: Arc<Shared>, of_type: TypeId) {
@@ -154,6 +168,7 @@ pub(super) fn targets_changed(shared: &Shared, of_type: TypeId, what: &str, chan
                 _ => return,
             }
         }
+        Change::Interrupted(interruption) => return shared.interrupted(what, interruption),
     };
     shared.push(Affected { routemaps, ..Affected::default() });
 }

@@ -8,8 +8,8 @@ pub use client::{Connection, NoCluster};
 pub use coordination::{PodFleet, ShardIndex};
 
 pub(crate) use client::{
-    Change, ConnectOptions, INTERACTIVE, LazyCluster, MANAGER, Operation, api_resource, changes, connect, is_transient,
-    namespace_without_connecting, retry_after, spaced, with_retry,
+    Change, ConnectOptions, DiscoveredTypes, INTERACTIVE, Interruption, LazyCluster, MANAGER, Operation, api_resource,
+    changes, connect, discover, is_transient, namespace_without_connecting, retry_after, spaced, with_retry,
 };
 pub(crate) use experiment::{
     CronJobState, GroupDeletion, GroupState, LatestDocument, Launched, LogLine, MAX_SECRET_BYTES, SecretStore, Stored,

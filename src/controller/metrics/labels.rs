@@ -47,6 +47,8 @@ label_values! {
         /// A retry may help.
         ApplyFailed = "apply_failed",
         ApplyRejected = "apply_rejected",
+        /// A type that the routemap names cannot be read.
+        Undecided = "undecided",
     }
 }
 
@@ -59,6 +61,23 @@ label_values! {
         Queue = "queue",
         /// The API server did not create it.
         Failed = "failed",
+    }
+}
+
+label_values! {
+    /// Errors of watches.
+    WatchReason {
+        Forbidden = "forbidden",
+        Unauthorized = "unauthorized",
+        /// The type does not exist.
+        NotFound = "not_found",
+        Unreachable = "unreachable",
+        /// Any other response that is an error.
+        Refused = "refused",
+        /// The changes since the last one are no longer known: everything is listed again.
+        Expired = "expired",
+        /// The connection of an open watch broke.
+        Disconnected = "disconnected",
     }
 }
 
@@ -99,12 +118,23 @@ impl EncodeLabelSet for ResultLabel {
     }
 }
 
-/// Label `resource`.
+/// Labels `resource` and `reason` of watches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Resource(pub(super) String);
+pub(super) struct WatchLabels {
+    pub(super) resource: String,
+    pub(super) reason: WatchReason,
+}
 
-impl EncodeLabelSet for Resource {
+impl WatchLabels {
+    /// Returns the labels of all series of a resource.
+    pub(super) fn all(resource: &str) -> impl Iterator<Item = Self> {
+        WatchReason::ALL.iter().map(move |reason| Self { resource: resource.to_owned(), reason: *reason })
+    }
+}
+
+impl EncodeLabelSet for WatchLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
-        ("resource", self.0.as_str()).encode(encoder.encode_label())
+        ("resource", self.resource.as_str()).encode(encoder.encode_label())?;
+        ("reason", self.reason.as_str()).encode(encoder.encode_label())
     }
 }

@@ -18,7 +18,8 @@ fn all_metrics_are_rendered() {
     metrics.apply_finished(Duration::from_millis(3));
     metrics.drift_repaired();
     metrics.event_dropped(DropReason::Queue);
-    metrics.watch_restarted("inferenceservices.serving.kserve.io");
+    metrics.watch_started("inferenceservices.serving.kserve.io");
+    metrics.watch_restarted("inferenceservices.serving.kserve.io", WatchReason::Expired);
     metrics.queue_length(7);
     metrics.leader(true);
     metrics.routemap_is(&key("wisdom"), true);
@@ -52,7 +53,8 @@ fn all_metrics_are_rendered() {
         "drift_repairs_total 1",
         "events_dropped_total{reason=\"queue\"} 1",
         "events_dropped_total{reason=\"failed\"} 0",
-        "watch_restarts_total{resource=\"inferenceservices.serving.kserve.io\"} 1",
+        "watch_restarts_total{resource=\"inferenceservices.serving.kserve.io\",reason=\"expired\"} 1",
+        "watch_restarts_total{resource=\"inferenceservices.serving.kserve.io\",reason=\"forbidden\"} 0",
         "queue_length 7",
         "leader 1",
         "routemaps{state=\"valid\"} 1",

@@ -77,12 +77,13 @@ pub(super) struct Event {
     pub(super) object: Value,
 }
 
-/// A request for one object.
+/// A request for one object, or for a list of all.
 #[derive(Clone, Debug)]
 struct Call {
     method: Method,
     is_apply: bool,
     collection: Collection,
+    /// Empty for a list.
     name: String,
     body: Value,
 }
@@ -132,8 +133,7 @@ impl ApiServer {
 
     /// Returns all objects, including those that the controller does not watch.
     pub(super) fn all(&self, collection: Collection) -> Vec<Value> {
-        let state = self.0.lock();
-        state.objects.iter().filter(|((of, _), _)| *of == collection).map(|(_, object)| object.clone()).collect()
+        self.0.lock().all(collection)
     }
 
     /// Returns the objects that the controller watches, and the number of events until now.
@@ -174,8 +174,12 @@ impl ApiServer {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let segments: Vec<&str> = parts.uri.path().split('/').collect();
-        let [.., plural, name] = segments[..] else { return response(StatusCode::NOT_FOUND, &json!({})) };
-        let Some(collection) = Collection::of_plural(plural) else {
+        let found = match segments[..] {
+            [.., plural] if Collection::of_plural(plural).is_some() => Collection::of_plural(plural).zip(Some("")),
+            [.., plural, name] => Collection::of_plural(plural).zip(Some(name)),
+            _ => None,
+        };
+        let Some((collection, name)) = found else {
             // An Event.
             return response(StatusCode::CREATED, &serde_json::from_slice(&body).unwrap());
         };
@@ -224,7 +228,15 @@ impl ApiServer {
 }
 
 impl State {
+    fn all(&self, collection: Collection) -> Vec<Value> {
+        self.objects.iter().filter(|((of, _), _)| *of == collection).map(|(_, object)| object.clone()).collect()
+    }
+
     fn execute(&mut self, call: &Call) -> (StatusCode, Value) {
+        if call.name.is_empty() {
+            let items: Vec<Value> = self.all(call.collection);
+            return (StatusCode::OK, json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}));
+        }
         let known = self.objects.get(&(call.collection, call.name.clone())).cloned();
         let new = match (&call.method, known.clone()) {
             (&Method::GET, Some(known)) => return (StatusCode::OK, known),

@@ -24,7 +24,8 @@ use crate::controller::reconcile::reconcile;
 use crate::controller::run::{follow_leadership, work};
 use crate::controller::shared::Shared;
 use crate::controller::watched::WatchedObject;
-use crate::controller::{finalizers, watches};
+use crate::controller::{finalizers, sweep, watches};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::routing::decision::{Rendered, RoutemapName, refuse_contested};
 use crate::routing::routemap::ResourceRef;
 use crate::routing::{Config, Decision, Observed, RawObject, Routemap, decide};
@@ -75,8 +76,6 @@ impl Cluster {
                     };
                 });
             }
-            // No controller would know that the resource has a finalizer.
-            Action::Label { .. } if !self.positions.contains_key(&Collection::Resources) => {}
             Action::Label { number, is_watched } => {
                 server.edit(Collection::Resources, &resource_name(number), |resource| {
                     resource["metadata"]["labels"]["iter8.tools/watch"] = json!(is_watched.to_string());
@@ -131,13 +130,8 @@ impl Cluster {
         }
     }
 
-    /// Replaces the controller, unless only this one knows of a finalizer on an unwatched resource: no other controller would see it.
+    /// Replaces the controller.
     fn restart(&mut self) {
-        let (watched, _) = self.server.list(Collection::Resources);
-        let all = self.server.all(Collection::Resources);
-        if all.iter().any(|object| has_finalizer(object) && !watched.contains(object)) {
-            return;
-        }
         self.lead(false);
         self.shared.stop.cancel();
         (self.shared, self.leadership) = start_controller(&self.server);
@@ -210,6 +204,30 @@ impl Cluster {
         }
     }
 
+    /// Lists the type of routing objects for versions that name some, or lets that fail.
+    pub(super) fn read_targets_as_resources(&self, is_readable: bool) {
+        let resource_type = self.shared.types.get(TARGETS).unwrap();
+        let change = match is_readable {
+            true => Change::Listed(self.server.list(Collection::Targets).0.into_iter().map(raw).collect()),
+            false => Change::Failed(ClusterError::new(ClusterErrorKind::Forbidden, "cannot list virtualservices")),
+        };
+        watches::resources_changed(&self.shared, (TARGETS, resource_type), change);
+    }
+
+    /// Returns true if a resource has our finalizer; `None` if it does not exist.
+    pub(super) fn finalizer(&self, number: usize) -> Option<bool> {
+        self.server.get(Collection::Resources, &resource_name(number)).as_ref().map(has_finalizer)
+    }
+
+    pub(super) fn liveness(&self) -> Result<(), String> {
+        self.shared.liveness()
+    }
+
+    /// Ends the tasks of the controller, which goes on nevertheless.
+    pub(super) fn kill_tasks(&self) {
+        self.shared.stop.cancel();
+    }
+
     /// Asserts that the cluster matches the pure decision on its objects.
     pub(super) fn assert_converged(&self) {
         let routemaps = self.valid_routemaps();
@@ -279,6 +297,7 @@ fn start_controller(server: &Arc<ApiServer>) -> (Arc<Shared>, LeadershipSender) 
     shared.spawn(work(Arc::clone(&shared), |shared| &shared.routemaps, reconcile));
     shared.spawn(work(Arc::clone(&shared), |shared| &shared.finalizers, finalizers::reconcile));
     shared.spawn(follow_leadership(Arc::clone(&shared)));
+    shared.spawn(sweep::run(Arc::clone(&shared)));
     (shared, sender)
 }
 
@@ -289,6 +308,7 @@ fn map<T>(change: Change<Value>, read: impl Fn(Value) -> T) -> Change<T> {
         Change::Deleted(object) => Change::Deleted(read(object)),
         Change::Missing(error) => Change::Missing(error),
         Change::Failed(error) => Change::Failed(error),
+        Change::Interrupted(interruption) => Change::Interrupted(interruption),
     }
 }
 

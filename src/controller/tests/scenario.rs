@@ -94,6 +94,8 @@ pub(super) struct RoutemapSpec {
     weights: [Option<u8>; 2],
     templates: Vec<TemplateSpec>,
     is_valid: bool,
+    /// True if the first version names a routing object, too.
+    names_target: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,14 +111,22 @@ impl RoutemapSpec {
     /// Returns a routemap that renders the first routing object. The resource of each version is the one with its number.
     pub(super) fn simple() -> Self {
         let templates = vec![TemplateSpec::Fixed(0)];
-        Self { resources: [vec![0], vec![1]], weights: [None, None], templates, is_valid: true }
+        Self { resources: [vec![0], vec![1]], weights: [None, None], templates, is_valid: true, names_target: false }
+    }
+
+    /// Returns a routemap that also names a resource of another type.
+    pub(super) fn of_two_types() -> Self {
+        Self { names_target: true, ..Self::simple() }
     }
 
     pub(super) fn config_map(&self) -> Value {
         let version = |number: usize| {
             let resources = self.resources[number].iter();
-            let resources: Vec<Value> =
+            let mut resources: Vec<Value> =
                 resources.map(|resource| json!({"gvrShort": "isvc", "name": resource_name(*resource)})).collect();
+            if self.names_target && number == 0 {
+                resources.push(json!({"gvrShort": "vs", "name": target_name(1)}));
+            }
             json!({"weight": self.weights[number], "resources": resources})
         };
         let templates =
@@ -273,6 +283,7 @@ fn routemap() -> impl Strategy<Value = RoutemapSpec> {
             weights: [one, other],
             templates,
             is_valid,
+            names_target: false,
         },
     )
 }

@@ -1,8 +1,11 @@
 //! Deletions are seen, and no resource is ever stuck in its deletion.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use super::controller_case::{CONFIG, ControllerCase, routemap};
+use super::controller_case::{CONFIG, ControllerCase, routemap, service_account};
+use crate::support::cli_case::CliOutput;
 
 /// Finalizers of an InferenceService.
 fn finalizers(case: &ControllerCase, name: &str) -> Value {
@@ -84,11 +87,98 @@ fn cleanup_stops_the_controller_and_removes_all_finalizers() {
     // Also from a resource that the controller does not watch any more.
     let config = case.case.cli.write("config.yaml", CONFIG);
     let mut command = case.case.command(["controllers", "--cleanup", "-n", &namespace, "--config"]);
-    let output = crate::support::cli_case::CliOutput::run(command.arg(config), &case.case.cli.path(""));
+    let output = CliOutput::run(command.arg(config), &case.case.cli.path(""));
     output.exits(0);
     assert_eq!(output.stdout, format!("inferenceservices.serving.kserve.io {namespace}/shop-0: finalizer removed\n"));
     assert_eq!(finalizers(&case, "shop-0"), Value::Null);
     assert_eq!(controller.metric("iter8_controller_leader"), Some(0.0));
     case.delete("isvc/shop-0");
     case.case.cluster.wait_until_gone("inferenceservices", &namespace, "shop-0");
+}
+
+/// Sets the controller's finalizer on an InferenceService, as a controller did that is gone.
+#[track_caller]
+fn leave_finalizer(case: &ControllerCase, name: &str) {
+    let patch = json!({"metadata": {"finalizers": ["iter8.tools/finalizer"]}}).to_string();
+    case.case.cluster.kubectl_ok(&["patch", "isvc", name, "-n", &case.case.namespace, "--type=merge", "-p", &patch]);
+}
+
+#[test]
+fn a_label_that_was_lost_while_no_controller_ran_is_noticed_at_the_start() {
+    let Some(case) = ControllerCase::new() else { return };
+    case.ready_models(&["shop-0", "shop-1"]);
+    for name in ["shop-0", "shop-1"] {
+        leave_finalizer(&case, name);
+        case.case.cluster.kubectl_ok(&["label", "isvc", name, "iter8.tools/watch-", "-n", &case.case.namespace]);
+    }
+    case.delete("isvc/shop-1");
+    let _controller = case.ready_controller();
+    case.case.cluster.wait_until_gone("inferenceservices", &case.case.namespace, "shop-1");
+    wait_for_finalizers(&case, "shop-0", &Value::Null);
+}
+
+#[test]
+fn cleanup_finds_types_that_are_not_in_the_configuration_any_more() {
+    let Some(case) = ControllerCase::new() else { return };
+    case.model("shop-0");
+    leave_finalizer(&case, "shop-0");
+    let without_models = "resourceTypes: {svc: {Group: '', Version: v1, Resource: services}}";
+    let config = case.case.cli.write("config.yaml", without_models);
+    let cleanup = |kubeconfig: &Path| {
+        let mut command = case.case.command(["controllers", "--cleanup", "-n", &case.case.namespace, "--config"]);
+        command.arg(&config).env("KUBECONFIG", kubeconfig);
+        CliOutput::run(&mut command, &case.case.cli.path(""))
+    };
+
+    // A user who may not list them gets to know it.
+    let namespace = case.case.namespace.clone();
+    case.apply(&service_account(
+        "limited",
+        "{apiGroups: [''], resources: [services], verbs: [get, list, watch, patch]}",
+    ));
+    let token = case.case.cluster.token(&namespace, "limited");
+    let output = cleanup(&case.case.cluster.kubeconfig_with_token(&token, &namespace));
+    output.exits(0);
+    assert!(output.stderr.contains("repeat the cleanup as a user who may list and patch it: "), "{}", output.stderr);
+    assert!(output.stderr.contains("inferenceservices.serving.kserve.io"), "{}", output.stderr);
+    assert_eq!(finalizers(&case, "shop-0"), json!(["iter8.tools/finalizer"]));
+
+    let output = cleanup(&case.case.kubeconfig);
+    output.exits(0);
+    assert_eq!(output.stdout, format!("inferenceservices.serving.kserve.io {namespace}/shop-0: finalizer removed\n"));
+    assert_eq!(finalizers(&case, "shop-0"), Value::Null);
+}
+
+#[test]
+fn no_finalizer_is_set_for_a_routemap_that_names_a_type_that_cannot_be_read() {
+    let Some(case) = ControllerCase::new() else { return };
+    let namespace = case.case.namespace.clone();
+    let rules = "{apiGroups: ['', serving.kserve.io, networking.istio.io, apps], \
+                 resources: [configmaps, inferenceservices, virtualservices, deployments], \
+                 verbs: [get, list, watch, patch, create]}, \
+                 {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}";
+    case.apply(&service_account("limited", rules));
+    let token = case.case.cluster.token(&namespace, "limited");
+    let kubeconfig = case.case.cluster.kubeconfig_with_token(&token, &namespace);
+    let case = ControllerCase { case: case.case.with_kubeconfig(kubeconfig) };
+    let controller = case.controller("iter8-0", CONFIG, &[]);
+    controller.log.wait_for("cannot list services");
+    controller.wait_until_leader();
+    case.ready_models(&["both-0", "shop-0"]);
+    let both = routemap("both")
+        .replace("{gvrShort: isvc, name: both-0}", "{gvrShort: isvc, name: both-0}, {gvrShort: svc, name: both}");
+    case.apply(&both);
+    case.apply(&routemap("shop"));
+    wait_for_finalizers(&case, "shop-0", &json!(["iter8.tools/finalizer"]));
+    assert_eq!(finalizers(&case, "both-0"), Value::Null);
+    assert_eq!(controller.http("/readyz").0, 503);
+    assert!(
+        controller.metric("iter8_controller_watch_restarts_total{resource=\"services\",reason=\"forbidden\"}")
+            > Some(0.0)
+    );
+
+    // With the missing permission, the routemap is decided.
+    case.apply(&service_account("limited", &rules.replace("configmaps,", "configmaps, services,")));
+    wait_for_finalizers(&case, "both-0", &json!(["iter8.tools/finalizer"]));
+    controller.wait_until_ready();
 }

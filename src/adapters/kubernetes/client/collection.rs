@@ -3,25 +3,32 @@
 //! kube's watcher yields the objects of a list one by one, and nothing for objects that vanished while no watch was open. So lists are
 //! collected and yielded whole: their consumer compares them with what it knows.
 //!
-//! A type that does not exist counts as an empty list, because its operator may be installed later. After a restart, an API server may
-//! claim that for a moment about types that do exist, so a type with known objects must be missing for [`MISSING`] first.
+//! A type that does not exist counts as an empty list, because its operator may be installed later. But a 404 is not enough to call all
+//! objects of a type gone: an API server that has just started, or the server behind an aggregated API, may claim it for a moment. It must
+//! last for [`CONFIRMED`], or for [`MISSING`] if there are known objects, and the discovery must not list the type either.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use kube::runtime::watcher;
 use kube::runtime::watcher::Event;
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
+use super::discovery::{Served, is_served};
 use super::error::{Operation, retry_after};
 use super::retry::backoff;
+use crate::model::object::ResourceKind;
 use crate::ports::cluster::ClusterError;
 
 /// Time for which a type must be missing before its known objects count as gone.
 const MISSING: Duration = Duration::from_secs(30);
+
+/// Time for which a type without known objects must be missing before it counts as empty.
+const CONFIRMED: Duration = Duration::from_secs(1);
 
 /// Time without errors after which pauses start over.
 const STABLE: Duration = Duration::from_secs(10);
@@ -42,6 +49,19 @@ pub(crate) enum Change<T> {
     Deleted(T),
     /// The collection cannot be read for now. What was read before may be outdated.
     Failed(ClusterError),
+    /// An open watch ended with an error and is opened again.
+    Interrupted(Interruption),
+}
+
+/// End of an open watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// The API server no longer has the changes since then (410 Gone).
+    Expired,
+    /// The connection broke, or what it sent could not be read.
+    Disconnected,
+    /// The API server ended it with another error.
+    Refused,
 }
 
 /// Streams the changes of a collection. `small` extracts the parts to keep, and may skip an object. The client of `api` must be spaced.
@@ -156,38 +176,56 @@ where
                 {
                     self.restart();
                 }
+                if matches!(source, kube::Error::Api(status) if status.code == 410) {
+                    return Some(self.interrupted(Interruption::Expired).await);
+                }
                 ("watch", source)
             }
-            // The stream broke or expired (410 Gone). If the API server is unreachable, the next request says so.
-            watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
-                self.pause(Duration::ZERO).await;
-                return None;
+            // If the API server is unreachable, the next request says so.
+            watcher::Error::WatchError(status) if status.code == 410 => {
+                return Some(self.interrupted(Interruption::Expired).await);
+            }
+            watcher::Error::WatchFailed(_) => return Some(self.interrupted(Interruption::Disconnected).await),
+            watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => {
+                return Some(self.interrupted(Interruption::Refused).await);
             }
         };
-        let is_missing = matches!(source, kube::Error::Api(status) if status.code == 404);
         let failure = Operation { verb, ..self.operation.clone() }.failed(source);
-        let change = if is_missing {
-            self.missing(failure)
-        } else {
-            self.missing_since = None;
-            Some(Change::Failed(failure))
-        };
+        if matches!(source, kube::Error::Api(status) if status.code == 404) {
+            return self.missing(failure).await;
+        }
+        self.missing_since = None;
         self.pause(retry_after(source).unwrap_or_default()).await;
-        change
+        Some(Change::Failed(failure))
     }
 
-    /// Handles a type that does not exist.
-    fn missing(&mut self, failure: ClusterError) -> Option<Change<T>> {
-        if self.is_known_missing {
+    async fn interrupted(&mut self, interruption: Interruption) -> Change<T> {
+        self.pause(Duration::ZERO).await;
+        Change::Interrupted(interruption)
+    }
+
+    /// Handles a type that does not exist, as a response says.
+    async fn missing(&mut self, failure: ClusterError) -> Option<Change<T>> {
+        let is_first = self.missing_since.is_none();
+        let elapsed = self.missing_since.get_or_insert_with(Instant::now).elapsed();
+        if !self.is_known_missing && !self.has_objects && elapsed < CONFIRMED {
+            tokio::time::sleep(CONFIRMED.saturating_sub(elapsed)).await;
             return None;
         }
-        let is_first = self.missing_since.is_none();
-        let since = *self.missing_since.get_or_insert_with(Instant::now);
-        if self.has_objects && since.elapsed() < MISSING {
-            return is_first.then_some(Change::Failed(failure));
-        }
-        (self.is_known_missing, self.has_objects) = (true, false);
-        Some(Change::Missing(failure))
+        let change = if self.is_known_missing {
+            None
+        } else if self.has_objects && elapsed < MISSING {
+            is_first.then_some(Change::Failed(failure))
+        } else {
+            let (client, kind) = (self.api.clone().into_client(), self.operation.kind.clone());
+            let Err(failure) = confirm_missing(client, kind, failure.clone(), elapsed).await else {
+                (self.is_known_missing, self.has_objects) = (true, false);
+                return Some(Change::Missing(failure));
+            };
+            Some(Change::Failed(failure))
+        };
+        self.pause(Duration::ZERO).await;
+        change
     }
 
     fn restart(&mut self) {
@@ -201,3 +239,24 @@ where
         self.last_pause = Some(Instant::now());
     }
 }
+
+/// Confirms with the API server's discovery that a type does not exist, as its lists have claimed for `elapsed`. Fails with the error to report.
+async fn confirm_missing(
+    client: Client,
+    kind: ResourceKind,
+    failure: ClusterError,
+    elapsed: Duration,
+) -> Result<(), ClusterError> {
+    match is_served(&client, &kind).await {
+        Served::No => Ok(()),
+        Served::Denied if elapsed >= MISSING => Ok(()),
+        Served::Denied | Served::Unknown => Err(failure),
+        Served::Yes => {
+            let message = format!("{}, although its discovery lists it", failure.message);
+            Err(ClusterError { message, ..failure })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

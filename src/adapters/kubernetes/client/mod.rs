@@ -6,6 +6,7 @@ mod access;
 mod cluster;
 mod collection;
 mod connect;
+mod discovery;
 mod error;
 mod kubeconfig;
 mod objects;
@@ -19,7 +20,8 @@ pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
 
 pub(crate) use access::{Access, is_allowed, missing, rules};
-pub(crate) use collection::{Change, changes};
+pub(crate) use collection::{Change, Interruption, changes};
+pub(crate) use discovery::{DiscoveredTypes, discover};
 pub(crate) use error::{Operation, is_transient, retry_after};
 pub(crate) use objects::{
     Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list, list_labelled, list_metadata,

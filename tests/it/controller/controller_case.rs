@@ -304,6 +304,14 @@ impl Controller {
         child.wait().unwrap();
     }
 
+    /// Suspends it, or lets it go on.
+    pub fn suspend(&self, is_suspended: bool) {
+        use rustix::process::Signal;
+        let signal = if is_suspended { Signal::STOP } else { Signal::CONT };
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// Stops it as Kubernetes does. Returns its exit code.
     #[track_caller]
     pub fn stop(mut self) -> i32 {

@@ -77,6 +77,40 @@ fn a_restart_of_the_api_server_loses_nothing() {
 }
 
 #[test]
+fn a_deletion_that_no_watch_reports_is_noticed() {
+    let Some(cluster) = ControlPlane::own() else { return };
+    let cluster: &'static ControlPlane = Box::leak(Box::new(cluster));
+    if !cluster.crds() {
+        return;
+    }
+    let case = ControllerCase { case: ClusterCase::of(cluster) };
+    let controller = case.ready_controller();
+    applications(&case, 2);
+    // The controller is frozen, its connections end, and the changes meanwhile are unknown to the API server when the controller asks for them.
+    controller.suspend(true);
+    let restart = || {
+        cluster.stop_api_server();
+        cluster.start_api_server();
+    };
+    restart();
+    let namespace = &case.case.namespace;
+    case.delete("isvc/m1-1");
+    let release = json!({"metadata": {"finalizers": null}}).to_string();
+    cluster.kubectl_ok(&["patch", "isvc", "m1-1", "-n", namespace, "--type=merge", "-p", &release]);
+    cluster.wait_until_gone("inferenceservices", namespace, "m1-1");
+    restart();
+    controller.suspend(false);
+    case.wait_for_weights("m1", &[("m1-0", 1)]);
+    let expired =
+        "iter8_controller_watch_restarts_total{resource=\"inferenceservices.serving.kserve.io\",reason=\"expired\"}";
+    assert!(controller.metric(expired) > Some(0.0), "the deletion was not missed: {}", controller.log.text());
+    case.wait_for_weights("m0", &[("m0-0", 1), ("m0-1", 1)]);
+    assert_eq!(controller.http("/healthz").0, 200);
+    drop(controller);
+    cluster.stop();
+}
+
+#[test]
 fn objects_that_flap_cause_bounded_work_and_no_write_at_rest() {
     let Some(case) = ControllerCase::new() else { return };
     let controller = case.controller("iter8-0", &CONFIG.replace("15m", "500ms"), &[]);

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use http::{Request, Response};
 use kube::Client;
 use kube::api::DynamicObject;
@@ -59,7 +58,7 @@ fn respond(state: State, request: &Request<Body>) -> (u16, Value) {
 }
 
 /// Returns the API server's state, and the changes that a watch of it yields.
-fn watch(initial: State) -> (Arc<Mutex<State>>, std::pin::Pin<Box<dyn Stream<Item = Change<String>>>>) {
+fn watch(initial: State) -> (Arc<Mutex<State>>, BoxStream<'static, Change<String>>) {
     let state = Arc::new(Mutex::new(initial));
     let server = Arc::clone(&state);
     let service = move |request: Request<Body>| {
@@ -78,7 +77,7 @@ fn watch(initial: State) -> (Arc<Mutex<State>>, std::pin::Pin<Box<dyn Stream<Ite
     let api: Api<DynamicObject> = Api::all_with(client, &api_resource(&kind()));
     let name = |object: DynamicObject| object.metadata.name;
     let changes = changes(api, None, Operation::on_collection("watch", &kind(), None), name);
-    (state, Box::pin(changes))
+    (state, changes.boxed())
 }
 
 /// Describes the next change and the seconds until it; `None` if there is none for a long time.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Connection;
@@ -105,6 +106,8 @@ pub(crate) struct RoutesOptions {
 pub(crate) struct Routes {
     /// Namespaces in view: `namespace shop`, or `any namespace`.
     pub(crate) place: String,
+    /// The namespace in view; `None` for all.
+    namespace: Option<String>,
     survey: Survey,
     names: Vec<String>,
     /// Routemaps of the plan, as `NAMESPACE/NAME`; empty without a plan.
@@ -124,7 +127,12 @@ impl Routes {
             false => format!("namespace {}", connection.namespace),
         };
         let namespace = (!options.all_namespaces).then(|| connection.namespace.clone());
-        let mut survey = Survey::start(connection.client, config, namespace);
+        // Routemaps of a cluster-scoped controller may name resources of other namespaces.
+        let watched = namespace.clone().filter(|_| !config.is_cluster_scoped);
+        if let (Some(watched), Some(path)) = (&watched, &options.plan) {
+            check_namespaces(&sources, watched, path)?;
+        }
+        let mut survey = Survey::start(connection.client, config, watched);
         let unreadable = |error: ClusterError| {
             let hint = error.hint.clone();
             let unreadable = AppError::outside("cannot read the routes").caused_by(error);
@@ -133,7 +141,7 @@ impl Routes {
         survey.complete().await.map_err(unreadable)?;
         let planned: Vec<String> = survey.plan(&sources).iter().map(ToString::to_string).collect();
         survey.complete().await.map_err(unreadable)?;
-        let routes = Self { place, survey, names: options.names, planned };
+        let routes = Self { place, namespace, survey, names: options.names, planned };
         routes.check_names().await?;
         Ok(routes)
     }
@@ -160,7 +168,10 @@ impl Routes {
         let mut states = self.survey.states().await;
         states.retain(|state| {
             let key = format!("{}/{}", state.namespace, state.name);
-            (self.names.is_empty() || self.names.contains(&state.name))
+            // A plan names its namespaces itself.
+            let is_in_view = self.namespace.as_ref().is_none_or(|namespace| *namespace == state.namespace);
+            (is_in_view || !self.planned.is_empty())
+                && (self.names.is_empty() || self.names.contains(&state.name))
                 && (self.planned.is_empty() || self.planned.contains(&key))
         });
         states
@@ -170,6 +181,26 @@ impl Routes {
     pub(crate) async fn changed(&mut self) {
         self.survey.changed().await;
     }
+}
+
+/// Rejects routemaps of another namespace than the one that is watched: their resources would seem not to exist.
+fn check_namespaces(sources: &[ConfigMap], watched: &str, path: &Path) -> Result<(), AppError> {
+    let other = sources.iter().find_map(|source| {
+        let namespace = source.metadata.namespace.as_deref().filter(|namespace| *namespace != watched)?;
+        Some((source.metadata.name.as_deref().unwrap_or_default(), namespace))
+    });
+    match other {
+        Some((name, namespace)) => Err(AppError::input(format!(
+            "{}: the routemap `{name}` is in namespace {namespace}; expected {watched}",
+            path.display()
+        ))
+        .with_hint(format!("select its namespace with -n {namespace}"))),
+        None => Ok(()),
+    }
+}
+
+fn is_routemap(object: &Value) -> bool {
+    object["kind"] == "ConfigMap" && object["metadata"]["labels"]["iter8.tools/kind"] == "routemap"
 }
 
 /// Reads the routemaps among the objects in a file, as `helm template` and `kubectl apply -f` write and read it.
@@ -185,15 +216,27 @@ fn routemaps_in(path: &Path, namespace: &str) -> Result<Vec<ConfigMap>, AppError
             let error = value_from_yaml(&("\n".repeat(lines) + document)).err().unwrap_or(error);
             AppError::input(format!("{place} is not valid YAML")).caused_by(error)
         })?;
-        let is_routemap = value["kind"] == "ConfigMap" && value["metadata"]["labels"]["iter8.tools/kind"] == "routemap";
-        if !is_routemap {
-            continue;
+        let objects = match value {
+            Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
+                list.remove("items").and_then(|items| items.as_array().cloned()).unwrap_or_default()
+            }
+            object => vec![object],
+        };
+        for value in objects.into_iter().filter(is_routemap) {
+            let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let mut source: ConfigMap = serde_json::from_value(value).map_err(|error| {
+                AppError::input(format!("{place}: ConfigMap `{name}` is not valid")).caused_by(error)
+            })?;
+            source.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
+            let is_same = |other: &ConfigMap| {
+                (&other.metadata.name, &other.metadata.namespace) == (&source.metadata.name, &source.metadata.namespace)
+            };
+            if sources.iter().any(is_same) {
+                return Err(AppError::input(format!("{place} has the routemap `{name}` twice"))
+                    .with_hint("kubectl would apply the second one; remove one of them"));
+            }
+            sources.push(source);
         }
-        let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let mut source: ConfigMap = serde_json::from_value(value)
-            .map_err(|error| AppError::input(format!("{place}: ConfigMap `{name}` is not valid")).caused_by(error))?;
-        source.metadata.namespace.get_or_insert_with(|| namespace.to_owned());
-        sources.push(source);
     }
     if sources.is_empty() {
         return Err(AppError::input(format!("{place} has no routemap"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use similar::TextDiff;
+use tokio::time::{Instant, timeout_at};
 
 use super::args::ClusterArgs;
 use super::table::{age, table};
@@ -80,15 +81,22 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
         names: args.names.clone(),
     };
     let showing = async {
-        let mut routes = Routes::open(args.cluster.connect().await?, options).await?;
+        let deadline = Instant::now() + args.timeout.0;
+        let opening = async { Routes::open(args.cluster.connect().await?, options).await };
+        let mut routes = match args.wait {
+            true => timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(unread(&args)))?,
+            false => opening.await?,
+        };
         if args.watch {
             return watch(&mut routes, &args).await;
         }
         if !args.wait {
-            show(&routes, &args).await?;
-            return Ok(Exit::Done);
+            let states = show(&routes, &args).await?;
+            // What is planned would never be applied.
+            let is_refused = args.plan && states.iter().any(RoutemapState::is_refused);
+            return Ok(if is_refused { Exit::BadInput } else { Exit::Done });
         }
-        let is_in_place = tokio::time::timeout(args.timeout.0, wait(&mut routes)).await.is_ok();
+        let is_in_place = timeout_at(deadline, wait(&mut routes)).await.is_ok();
         show(&routes, &args).await?;
         Ok(if is_in_place { Exit::Done } else { Exit::AssertionFailed })
     };
@@ -122,7 +130,14 @@ async fn wait(routes: &mut Routes) {
     }
 }
 
-async fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
+/// The error of a cluster that could not be read in time.
+fn unread(args: &RoutesArgs) -> AppError {
+    AppError::outside(format!("the routes could not be read within {}", args.timeout))
+        .with_hint("--timeout sets the time")
+}
+
+/// Prints the states, and returns them.
+async fn show(routes: &Routes, args: &RoutesArgs) -> Result<Vec<RoutemapState>, AppError> {
     let states = routes.states().await;
     let text = match args.format {
         Format::Json => {
@@ -132,7 +147,8 @@ async fn show(routes: &Routes, args: &RoutesArgs) -> Result<(), AppError> {
         }
         Format::Text => text(&states, &routes.place, args, Some(now())),
     };
-    output::to_stdout(&text)
+    output::to_stdout(&text)?;
+    Ok(states)
 }
 
 /// Renders the states: the verdict first.

@@ -107,6 +107,11 @@ impl RoutemapState {
         let is_done = |route: &RouteState| matches!(route.state, RoutePhase::InPlace | RoutePhase::Empty);
         self.mistakes.is_empty() && self.unreadable.is_empty() && self.routes.iter().all(is_done)
     }
+
+    /// Returns true if it is not valid, or has an output that is not applied.
+    pub(crate) fn is_refused(&self) -> bool {
+        !self.mistakes.is_empty() || self.routes.iter().any(|route| route.state == RoutePhase::Refused)
+    }
 }
 
 /// Decides about a routemap, and claims its routes.

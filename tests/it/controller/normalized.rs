@@ -170,5 +170,9 @@ fn fields_that_only_the_api_server_sets_are_refused() {
     let template =
         VIRTUAL_SERVICE.replace("/v1\n", "/v1beta1\n").replace("creationTimestamp: null", "resourceVersion: '5'");
     case.apply(&routemap_with("wisdom", &["wisdom-0"], &template));
-    case.wait_for_event("wisdom", "InvalidObject", "metadata.resourceVersion: is set by the API server; remove it from the template");
+    case.wait_for_event(
+        "wisdom",
+        "InvalidObject",
+        "metadata.resourceVersion: is set by the API server; remove it from the template",
+    );
 }

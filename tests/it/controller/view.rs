@@ -229,3 +229,41 @@ fn a_watch_prints_each_change() {
     case.set_ready("shop-1", "True");
     watch.wait_for("1        1       yes");
 }
+
+#[test]
+fn a_plan_that_would_not_be_applied_is_an_error() {
+    let Some(case) = ControllerCase::new() else { return };
+    case.model("shop-0");
+    let plan = |yaml: &str| {
+        let path = case.case.cli.write("planned.yaml", yaml);
+        routes(&case, &["--plan", "-f", path.to_str().unwrap()])
+    };
+    let valid = routemap_with("shop-routemap", &["shop-0"], &template("shop").replace("(index .Weights 1)", "0"));
+    let indented: String = valid.lines().map(|line| format!("  {line}\n")).collect();
+    plan(&format!("apiVersion: v1\nkind: List\nitems:\n-{}", &indented[1..])).exits(0);
+    let broken = plan(&valid.replace("immutable: true", "immutable: false")).expect(2, &[]).stdout.clone();
+    assert!(broken.contains("not valid: immutable: must be `true`"), "{broken}");
+    let refused = plan(&valid.replace("kind: VirtualService", "kind: Secret")).expect(2, &[]).stdout.clone();
+    assert!(refused.contains("not applied: kind: is `Secret`"), "{refused}");
+    plan(&format!("{valid}---\n{valid}")).expect(2, &["has the routemap `shop-routemap` twice"]);
+    let elsewhere =
+        valid.replace("metadata: {name: shop-routemap,", "metadata: {name: shop-routemap, namespace: other,");
+    plan(&elsewhere).expect(2, &["`shop-routemap` is in namespace other; expected", "-n other"]);
+    plan(&format!("{valid}---\n---\na: [\n"))
+        .expect(2, &["is not valid YAML", &format!("line {}", valid.lines().count() + 3)]);
+}
+
+#[test]
+fn a_cluster_scoped_view_knows_the_resources_of_other_namespaces() {
+    let (Some(case), Some(other)) = (ControllerCase::new(), ControllerCase::new()) else { return };
+    other.ready_models(&["shop-0", "shop-1"]);
+    let namespace = &other.case.namespace;
+    let elsewhere = routemap("shop").replace("gvrShort: isvc,", &format!("gvrShort: isvc, namespace: {namespace},"));
+    case.apply(&elsewhere);
+    let config = format!("clusterScoped: true\n{}", CONFIG);
+    let config = case.case.cli.write("config.yaml", &config);
+    let output = routes(&case, &["--config", config.to_str().unwrap()]);
+    output.exits(0);
+    assert!(output.stdout.contains("1        1       yes"), "{output:#?}");
+    assert!(output.stdout.starts_with("1 routemap: "), "{output:#?}");
+}

@@ -1,27 +1,18 @@
-//! Decisions about routemaps, and the claims on routing objects that follow from them.
+//! Claims on routing objects that follow from the decisions about routemaps.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::index::Affected;
+use super::index::{Affected, Known};
 use super::keys::{ObjectKey, ResourceKey, TypeId};
+use super::rendering::decide_quickly;
 use super::shared::Shared;
-use crate::routing::decision::{RoutemapName, decide};
-use crate::routing::routemap::ResourceRef;
+use crate::routing::Decision;
+use crate::routing::decision::RoutemapName;
 use crate::routing::target::Target;
-use crate::routing::{Decision, Observed, Routemap};
 
-/// Number of routemaps that are decided before yielding to other tasks.
-const BATCH: usize = 32;
-
-/// Resources of a routemap that exist.
-pub(super) type Known = HashMap<ResourceKey, Arc<Observed>>;
-
-/// Decides about a routemap with what is known, and replaces its claims. Returns the decision, in which contested objects are refused.
-pub(super) fn decide_and_claim(shared: &Shared, key: &ObjectKey, routemap: &Routemap, known: &Known) -> Decision {
-    let observed = |reference: &ResourceRef| Some(&**known.get(&shared.types.resource(reference)?)?);
-    let mut decision = decide(routemap, observed, &shared.config, shared.now());
+/// Replaces the claims of a routemap with those of a decision. Returns the decision, in which contested objects are refused.
+pub(super) fn claim(shared: &Shared, key: &ObjectKey, mut decision: Decision) -> Decision {
     let targets: Vec<Target> = decision.targets().cloned().collect();
     let keys: Vec<ResourceKey> = targets.iter().filter_map(|target| shared.types.target(target)).collect();
     let claims = shared.index.claim(key, &keys, decision.has_unknown_target());
@@ -50,14 +41,13 @@ pub(super) async fn claim_all(shared: &Shared) -> BTreeSet<TypeId> {
     if shared.has_claims.load(Ordering::Acquire) {
         return types;
     }
-    for (number, object) in shared.index.routemaps().unwrap_or_default().iter().enumerate() {
-        if let Ok((routemap, resources)) = &object.parsed {
-            let decision = decide_and_claim(shared, &object.key, routemap, &known(shared, resources));
-            types.extend(rendered_types(shared, &decision));
+    for object in shared.index.routemaps().unwrap_or_default() {
+        let Ok((routemap, resources)) = &object.parsed else { continue };
+        // Costly routemaps would delay all others, so they claim their objects when they are reconciled.
+        if let Some(decision) = decide_quickly(shared, &object, routemap, &known(shared, resources)) {
+            types.extend(rendered_types(shared, &claim(shared, &object.key, decision)));
         }
-        if number % BATCH == 0 {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
     }
     shared.has_claims.store(true, Ordering::Release);
     types

@@ -39,6 +39,9 @@ impl RoutemapObject {
     }
 }
 
+/// Resources of a routemap that exist.
+pub(super) type Known = HashMap<ResourceKey, Arc<Observed>>;
+
 /// State of a routing object.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
@@ -352,6 +355,11 @@ impl Index {
             claims.rivals.push(rivals);
         }
         claims
+    }
+
+    /// Returns true if a routemap renders this routing object.
+    pub(super) fn is_claimed(&self, target: &ResourceKey) -> bool {
+        self.0.lock().claims.contains_key(target)
     }
 
     /// Takes the complete list of the routing objects of a type.

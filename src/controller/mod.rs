@@ -13,6 +13,7 @@
 
 mod claims;
 mod cleanup;
+mod costly;
 mod events;
 mod finalizer_search;
 mod finalizers;
@@ -24,6 +25,7 @@ mod metrics;
 mod outputs;
 mod queue;
 mod reconcile;
+mod rendering;
 mod report;
 mod run;
 mod server;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::claims::{Known, decide_and_claim, known, rendered_types};
-use super::index::RoutemapObject;
+use super::claims::{claim, known, rendered_types};
+use super::index::{Known, RoutemapObject};
 use super::keys::{ObjectKey, ResourceKey, TypeId};
 use super::outputs::{self, Outcome};
 use super::queue::Next;
+use super::rendering;
 use super::report;
 use super::shared::Shared;
 use super::watches;
@@ -26,7 +27,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
         report::forget(shared, key);
         return Next::Forget;
     };
-    let (routemap, resources) = match &object.parsed {
+    let (_, resources) = match &object.parsed {
         Ok(parsed) => parsed,
         Err(errors) => {
             report::invalid(shared, &object, errors);
@@ -42,7 +43,10 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
         return Next::Wait;
     }
     let known = known(shared, resources);
-    let decision = decide_and_claim(shared, key, routemap, &known);
+    let Some(decision) = rendering::decide(shared, &object, &known).await else {
+        return Next::Retry(Duration::ZERO);
+    };
+    let decision = claim(shared, key, decision);
     watches::watch_targets(shared, rendered_types(shared, &decision));
     report::decided(shared, &object, &decision);
     let next = match shared.leadership.is_leader() {

@@ -1,5 +1,8 @@
 //! Events, log lines and metrics of reconciliations: what changed, and why.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+
 use super::events::{EventType, Regarding};
 use super::index::{RoutemapObject, Target};
 use super::keys::ObjectKey;
@@ -16,6 +19,9 @@ use crate::values::input::InputErrors;
 /// Action of all Events about routes.
 const ACTION: &str = "Route";
 
+/// Reasons that a description lists, of versions and of the resources of a version.
+const MAX_REASONS: usize = 3;
+
 /// Reports a routemap that cannot be used.
 pub(super) fn invalid(shared: &Shared, object: &RoutemapObject, errors: &InputErrors) {
     let note = errors.with_next_steps();
@@ -28,6 +34,7 @@ pub(super) fn invalid(shared: &Shared, object: &RoutemapObject, errors: &InputEr
 /// Forgets a routemap that was deleted.
 pub(super) fn forget(shared: &Shared, key: &ObjectKey) {
     shared.metrics.forget(key);
+    shared.costly.forget(key);
     shared.decided.lock().remove(key);
 }
 
@@ -36,18 +43,17 @@ pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decis
     let weights: Vec<u32> = decision.versions.iter().map(|version| version.weight).collect();
     shared.metrics.routemap_is(&object.key, true);
     shared.metrics.weights_desired(&object.key, &weights);
-    let text = describe(decision);
-    let known = shared.decided.lock().insert(object.key.clone(), text.clone());
-    if known.as_ref() == Some(&text) {
+    let digest = digest_of(decision);
+    if shared.decided.lock().insert(object.key.clone(), digest) == Some(digest) {
         return;
     }
-    tracing::info!("routemap {}: {text}", object.key);
-    for (number, version) in decision.versions.iter().enumerate() {
-        if let Some(invalid) = &version.invalid_weight {
-            let note = format!("version {number}: {invalid}");
-            tracing::warn!("routemap {}: {note}", object.key);
-            event(shared, routemap(object), EventType::Warning, "InvalidWeight", ACTION, note);
-        }
+    tracing::info!("routemap {}: {}", object.key, describe(decision));
+    let numbered = decision.versions.iter().enumerate();
+    let invalid = numbered.filter_map(|(number, version)| Some((number, version.invalid_weight.as_ref()?)));
+    let notes = limited(invalid.map(|(number, invalid)| format!("version {number}: {invalid}")), "more weights");
+    for note in notes {
+        tracing::warn!("routemap {}: {note}", object.key);
+        event(shared, routemap(object), EventType::Warning, "InvalidWeight", ACTION, note);
     }
 }
 
@@ -55,11 +61,44 @@ pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decis
 pub(super) fn undecided(shared: &Shared, object: &RoutemapObject, reason: &str) {
     let note = format!("cannot be decided; deletions of its resources are not held back: {reason}");
     shared.metrics.failed(ErrorReason::Undecided);
-    let known = shared.decided.lock().insert(object.key.clone(), note.clone());
-    if known.as_ref() != Some(&note) {
+    let digest = digest(format_args!("{note}"));
+    if shared.decided.lock().insert(object.key.clone(), digest) != Some(digest) {
         tracing::warn!("routemap {}: {note}", object.key);
     }
     event(shared, routemap(object), EventType::Warning, "Undecided", ACTION, note);
+}
+
+/// Returns a hash of what a decision says.
+fn digest_of(decision: &Decision) -> u64 {
+    digest(format_args!("{:?} {}", decision.versions, decision.is_fallback))
+}
+
+/// Returns a hash of a report: reports are long, and there are as many as routemaps.
+fn digest(text: fmt::Arguments<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // The hasher accepts everything.
+    let _ = fmt::write(&mut HashText(&mut hasher), text);
+    hasher.finish()
+}
+
+/// Hashes text while it is formatted.
+struct HashText<'a>(&'a mut DefaultHasher);
+
+impl fmt::Write for HashText<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Returns the first texts, and a count of the others.
+fn limited(mut texts: impl Iterator<Item = String>, others: &str) -> Vec<String> {
+    let mut first: Vec<String> = texts.by_ref().take(MAX_REASONS).collect();
+    let rest = texts.count();
+    if rest > 0 {
+        first.push(format!("and {rest} {others}"));
+    }
+    first
 }
 
 /// Reports that all routes of a decision are in place.
@@ -72,6 +111,7 @@ pub(super) fn applied(shared: &Shared, object: &RoutemapObject, decision: &Decis
 /// Reports an output that is not applied.
 pub(super) fn refused(shared: &Shared, object: &RoutemapObject, template: &str, refusal: &Refusal) {
     shared.metrics.failed(match refusal {
+        Refusal::Type { .. } => ErrorReason::TypeNotAllowed,
         Refusal::Template(_) => ErrorReason::TemplateFailed,
         Refusal::Object { .. } => ErrorReason::InvalidObject,
         Refusal::Contested { .. } => ErrorReason::Contested,
@@ -137,10 +177,11 @@ pub(super) fn write_failed(shared: &Shared, object: &RoutemapObject, desired: &D
 pub(super) fn describe(decision: &Decision) -> String {
     let weights: Vec<String> = decision.versions.iter().map(|version| version.weight.to_string()).collect();
     let mut text = format!("weights {}", weights.join(", "));
-    for (number, version) in decision.versions.iter().enumerate() {
-        if let Some(state) = describe_version(version) {
-            text.push_str(&format!("; version {number} {state}"));
-        }
+    let versions = decision.versions.iter().enumerate();
+    let states =
+        versions.filter_map(|(number, version)| Some(format!("version {number} {}", describe_version(version)?)));
+    for state in limited(states, "more versions") {
+        text.push_str(&format!("; {state}"));
     }
     if decision.is_fallback {
         text.push_str("; all traffic goes to version 0, because no available version has a weight above 0");
@@ -158,8 +199,7 @@ fn describe_version(version: &VersionState) -> Option<String> {
 }
 
 fn describe_availability(version: &VersionState) -> Option<String> {
-    let problems: Vec<String> = version.problems.iter().map(ToString::to_string).collect();
-    let problems = problems.join(", ");
+    let problems = limited(version.problems.iter().map(ToString::to_string), "more").join(", ");
     match version.availability {
         Availability::Available => None,
         Availability::Held(until) => {
@@ -217,5 +257,51 @@ fn routemap(object: &RoutemapObject) -> Regarding {
         namespace: object.key.namespace.to_string(),
         name: object.key.name.to_string(),
         uid: object.uid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::availability::Reason;
+    use crate::routing::decision::Problem;
+    use crate::routing::routemap::ResourceRef;
+
+    /// A decision in which no resource exists.
+    fn unavailable(versions: usize, resources: usize) -> Decision {
+        let problem = |number: usize| Problem {
+            resource: ResourceRef {
+                short: "isvc".into(),
+                namespace: "shop".into(),
+                name: format!("m-{number}").into(),
+            },
+            reason: Reason::Missing,
+        };
+        let version = VersionState {
+            availability: Availability::Unavailable,
+            problems: (0..resources).map(problem).collect(),
+            weight: 0,
+            invalid_weight: None,
+        };
+        Decision { versions: vec![version; versions], is_fallback: true, outputs: Vec::new(), redecide_at: None }
+    }
+
+    #[test]
+    fn descriptions_have_the_first_reasons_and_count_the_others() {
+        let text = describe(&unavailable(100, 100));
+        assert!(text.len() < 2000, "{} bytes", text.len());
+        assert!(text.contains("isvc shop/m-2: ") && text.contains(", and 97 more)"), "{text}");
+        assert!(text.contains("; and 97 more versions; all traffic goes to version 0"), "{text}");
+        assert!(!describe(&unavailable(3, 3)).contains("and 97"));
+    }
+
+    #[test]
+    fn decisions_that_differ_beyond_their_description_differ() {
+        let decision = unavailable(100, 100);
+        let mut other = decision.clone();
+        assert_eq!(digest_of(&decision), digest_of(&other));
+        other.versions[99].problems.pop();
+        assert_eq!(describe(&decision), describe(&other));
+        assert_ne!(digest_of(&decision), digest_of(&other));
     }
 }

@@ -1,5 +1,7 @@
-//! HTTP server of metrics and health. It has no TLS and no secrets, and each connection serves one request within bounds.
+//! HTTP server of metrics and health. It has no TLS and no secrets, and each connection serves one request within bounds. If there are too
+//! many connections, new ones replace the oldest: clients that are silent must not keep out the kubelet's probes.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,13 +16,17 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{self, Metrics};
 
-/// Open connections; further ones wait.
-const CONNECTIONS: usize = 32;
+/// Open connections.
+const CONNECTIONS: usize = 64;
+
+/// Time for which a connection is not replaced: enough for a request.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// Time for the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,32 +63,50 @@ pub(crate) async fn start(
 }
 
 async fn serve(listener: TcpListener, endpoints: Arc<Endpoints>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Some((stream, permit)) = accept(&listener, &permits, &stop).await {
-        let (endpoints, stop) = (Arc::clone(&endpoints), stop.clone());
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(TIMEOUT, connection(stream, endpoints, stop)).await;
-            drop(permit);
+    let mut open = Open::default();
+    while let Some(stream) = accept(&listener, &mut open, &stop).await {
+        let connection = connection(stream, Arc::clone(&endpoints), stop.clone());
+        let task = tokio::spawn(async move {
+            let _ = tokio::time::timeout(TIMEOUT, connection).await;
         });
+        open.0.push_back((Instant::now(), task.abort_handle()));
+    }
+}
+
+/// Open connections, the oldest first.
+#[derive(Default)]
+struct Open(VecDeque<(Instant, AbortHandle)>);
+
+impl Open {
+    /// Makes room for a connection.
+    async fn make_room(&mut self) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        if self.0.len() < CONNECTIONS {
+            return;
+        }
+        if let Some((since, task)) = self.0.pop_front() {
+            tokio::time::sleep_until(since + GRACE).await;
+            task.abort();
+        }
     }
 }
 
 /// Returns the next connection; `None` after a stop.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, open: &mut Open, stop: &CancellationToken) -> Option<TcpStream> {
     let next = async {
-        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, permit)),
+                Ok((stream, _)) => return stream,
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     };
-    stop.run_until_cancelled(next).await.flatten()
+    let next = async {
+        let stream = next.await;
+        open.make_room().await;
+        stream
+    };
+    stop.run_until_cancelled(next).await
 }
 
 async fn connection(stream: TcpStream, endpoints: Arc<Endpoints>, stop: CancellationToken) {
@@ -200,9 +224,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silent_clients_are_disconnected() {
         let (address, _stop) = serve_probes(Ok(())).await;
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         assert_eq!(send(address, "GET /healthz HTTP/1.1\r\n").await, "");
         assert!(start.elapsed() < 2 * HEADER_TIMEOUT, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn silent_clients_do_not_keep_out_probes() {
+        let (address, _stop) = serve_probes(Ok(())).await;
+        let mut silent = Vec::new();
+        for _ in 0..3 * CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let probe = tokio::time::timeout(HEADER_TIMEOUT / 2, request(address, "GET", "/healthz")).await;
+        assert_eq!(probe.unwrap().0, 200);
+        // The oldest ones were closed, and the newest are open.
+        assert_eq!(silent[0].read(&mut [0]).await.unwrap_or_default(), 0);
+        let newest = silent.last_mut().unwrap();
+        newest.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut response = String::new();
+        newest.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::costly::Costly;
 use super::events::Events;
 use super::index::{Affected, Index};
 use super::keys::{ObjectKey, ResourceKey, TypeId};
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) routemaps: Queue<ObjectKey>,
     pub(super) finalizers: Queue<ResourceKey>,
     pub(super) writer: Writer,
+    pub(super) costly: Costly,
     pub(super) leadership: Leadership,
     pub(super) events: Events,
     pub(super) metrics: Metrics,
@@ -58,8 +60,8 @@ pub(super) struct Shared {
     pub(super) settled: Mutex<HashMap<ResourceKey, Settled>>,
     /// Routing objects that the API server rejected, or that others own.
     pub(super) blocked: Mutex<HashMap<ResourceKey, Blocked>>,
-    /// Descriptions of the last decisions.
-    pub(super) decided: Mutex<HashMap<ObjectKey, String>>,
+    /// Digests of the last decisions.
+    pub(super) decided: Mutex<HashMap<ObjectKey, u64>>,
     /// True once the claims of all routemaps are known, so that no two of them write the same object.
     pub(super) has_claims: AtomicBool,
     /// Notified after each list of the resources of a type.
@@ -115,6 +117,7 @@ impl Shared {
             index: Index::default(),
             routemaps: Queue::default(),
             finalizers: Queue::default(),
+            costly: Costly::default(),
             leadership,
             events,
             metrics,

@@ -140,7 +140,15 @@ async fn targets(shared: Arc<Shared>, of_type: TypeId) {
     let Some(resource_type) = shared.types.get(of_type) else { return };
     let kind = &resource_type.resource;
     let what = routes_of(kind);
-    let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, kind, None, live));
+    let claimed = {
+        let shared = Arc::clone(&shared);
+        move |object: DynamicObject| {
+            // Most objects of a type are not ours: they are dropped one by one, so that a list never has all of them in memory.
+            let key = key_of(&object)?;
+            shared.index.is_claimed(&ResourceKey { of_type, key }).then(|| live(object))?
+        }
+    };
+    let mut changes = std::pin::pin!(collection::<DynamicObject, _, _>(&shared, kind, None, claimed));
     shared.metrics.watch_started(&what);
     while let Some(change) = changes.next().await {
         targets_changed(&shared, of_type, &what, change);
@@ -175,9 +183,12 @@ pub(super) fn targets_changed(shared: &Shared, of_type: TypeId, what: &str, chan
 
 /// Reads a watched routing object.
 pub(super) fn live(object: DynamicObject) -> Option<(ObjectKey, Live)> {
-    let name = object.metadata.name.clone()?;
-    let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    Some((ObjectKey::new(&namespace, &name), Live::of(object)))
+    Some((key_of(&object)?, Live::of(object)))
+}
+
+fn key_of(object: &DynamicObject) -> Option<ObjectKey> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    Some(ObjectKey::new(namespace, object.metadata.name.as_deref()?))
 }
 
 /// Streams the objects of a type in the controller's namespace, or in all.

@@ -8,7 +8,9 @@ use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
 use super::serde_words::in_plain_words;
 use super::text::is_active;
 
-pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml};
+pub use helm_yaml::{
+    MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml, value_within,
+};
 
 /// Reads an experiment document, ours or one of Iter8 v0.13. Unknown keys outside the result are preserved, others ignored.
 ///

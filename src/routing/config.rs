@@ -1,11 +1,11 @@
 //! Configuration of the controller, in the format of Iter8's `CONFIG_FILE`, with settings of our own whose defaults are Iter8's behaviour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fields::{Fields, Mistakes};
+use super::fields::{Fields, Mistakes, shown};
 use crate::model::codec::value_from_yaml;
 use crate::model::duration::GoDuration;
 use crate::model::object::ResourceKind;
@@ -22,16 +22,21 @@ const MAX_TYPES: usize = 100;
 const MAX_CONDITIONS: usize = 20;
 
 /// Keys of the file. The last three configure storage that Iter8 has and this controller does not need; they have no effect.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "defaultResync",
     "clusterScoped",
     "resourceTypes",
+    "routeTypes",
     "holdTime",
     "otherNamespaces",
     "persist",
     "storage",
     "storageClassName",
 ];
+
+/// Groups whose types are routes. Without `routeTypes`, only these may be rendered: whoever may create a ConfigMap would otherwise write
+/// workloads with the rights of the controller.
+const ROUTE_GROUPS: [&str; 2] = ["networking.istio.io", "gateway.networking.k8s.io"];
 
 /// Keys of a resource type; `kind` is ours.
 const TYPE_KEYS: [&str; 5] = ["Group", "Version", "Resource", "conditions", "kind"];
@@ -45,6 +50,8 @@ pub struct Config {
     pub is_cluster_scoped: bool,
     /// Resource types by their short name (`gvrShort`).
     pub resource_types: BTreeMap<Box<str>, ResourceType>,
+    /// Short names of the types that templates may render. Iter8 renders all of them.
+    pub route_types: BTreeSet<Box<str>>,
     /// Time for which a version stays available after a condition became `Unknown`. Iter8 has none.
     pub hold_time: Duration,
     /// True if templates may render objects in other namespaces than their routemap. Iter8 refuses them.
@@ -108,10 +115,14 @@ impl ResourceType {
 
 fn read(value: &Value, mistakes: &mut Mistakes) -> Config {
     let fields = mistakes.fields(value, FieldPath::root(), &KEYS);
+    let default_resync = duration(&fields, "defaultResync", mistakes).unwrap_or(DEFAULT_RESYNC);
+    let is_cluster_scoped = mistakes.switch(&fields, "clusterScoped");
+    let resource_types = resource_types(&fields, mistakes);
     let config = Config {
-        default_resync: duration(&fields, "defaultResync", mistakes).unwrap_or(DEFAULT_RESYNC),
-        is_cluster_scoped: mistakes.switch(&fields, "clusterScoped"),
-        resource_types: resource_types(&fields, mistakes),
+        default_resync,
+        is_cluster_scoped,
+        route_types: route_types(&fields, &resource_types, mistakes),
+        resource_types,
         hold_time: duration(&fields, "holdTime", mistakes).unwrap_or_default(),
         allows_other_namespaces: mistakes.switch(&fields, "otherNamespaces"),
     };
@@ -150,6 +161,36 @@ fn resource_types(fields: &Fields<'_>, mistakes: &mut Mistakes) -> BTreeMap<Box<
         types.insert(short.as_str().into(), ResourceType { resource, kind, conditions });
     }
     types
+}
+
+/// Reads the short names of the types that templates may render; by default, those of Istio and the Gateway API.
+fn route_types(
+    fields: &Fields<'_>,
+    types: &BTreeMap<Box<str>, ResourceType>,
+    mistakes: &mut Mistakes,
+) -> BTreeSet<Box<str>> {
+    if fields.get("routeTypes").is_none() {
+        let is_route = |kind: &ResourceType| ROUTE_GROUPS.contains(&kind.resource.group.as_str());
+        return types.iter().filter(|(_, kind)| is_route(kind)).map(|(short, _)| short.clone()).collect();
+    }
+    let path = fields.at("routeTypes");
+    let mut routes = BTreeSet::new();
+    for (index, value) in mistakes.list(fields, "routeTypes", MAX_TYPES).iter().enumerate() {
+        let path = path.clone().index(index);
+        let Some(short) = value.as_str() else {
+            mistakes.mistyped(path, value, "a string");
+            continue;
+        };
+        if types.contains_key(short) {
+            routes.insert(short.into());
+        } else {
+            let known: Vec<&str> = types.keys().map(|short| &**short).collect();
+            let message =
+                format!("`{}` is not a configured resource type; expected one of {}", shown(short), known.join(", "));
+            mistakes.push(InputError::new(path, message).with_suggestion(short, known));
+        }
+    }
+    routes
 }
 
 fn conditions(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<Condition> {
@@ -214,8 +255,8 @@ mod tests {
         assert_eq!(
             errors(text),
             [
-                "clusterscope: unknown field `clusterscope`; expected one of defaultResync, clusterScoped, resourceTypes, holdTime, \
-                 otherNamespaces, persist, storage, storageClassName (did you mean `clusterScoped`?)",
+                "clusterscope: unknown field `clusterscope`; expected one of defaultResync, clusterScoped, resourceTypes, routeTypes, \
+                 holdTime, otherNamespaces, persist, storage, storageClassName (did you mean `clusterScoped`?)",
                 "defaultResync: `15` is a number; expected a string",
                 "resourceTypes.deploy.conditions[0].status: is missing",
                 "resourceTypes.isvc: is a list; expected a map",
@@ -229,6 +270,31 @@ mod tests {
         );
         assert_eq!(errors("")[0], "is nothing; expected a map");
         assert_eq!(errors("a: [")[0].split(':').next(), Some("line 1, column 4"));
+    }
+
+    #[test]
+    fn only_routes_may_be_rendered_by_default() {
+        let types = "
+            resourceTypes:
+              cm: {Version: v1, Resource: configmaps}
+              deploy: {Group: apps, Version: v1, Resource: deployments}
+              vs: {Group: networking.istio.io, Version: v1, Resource: virtualservices}
+              httproute: {Group: gateway.networking.k8s.io, Version: v1, Resource: httproutes}";
+        let routes = |text: &str| -> Vec<String> {
+            let config = Config::from_yaml(&format!("{types}{text}")).unwrap();
+            config.route_types.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(routes(""), ["httproute", "vs"]);
+        assert_eq!(routes("\n            routeTypes: [cm]"), ["cm"]);
+        assert!(routes("\n            routeTypes: []").is_empty());
+        assert_eq!(
+            errors(&format!("{types}\n            routeTypes: [vss, 5]")),
+            [
+                "routeTypes[0]: `vss` is not a configured resource type; expected one of cm, deploy, httproute, vs \
+                 (did you mean `vs`?)",
+                "routeTypes[1]: `5` is a number; expected a string",
+            ]
+        );
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use gotemplate::Budget;
 
 use super::availability::{Availability, Reason, availability};
 use super::config::Config;
 use super::observed::Observed;
-use super::render::RenderError;
+use super::render::{ROUTEMAP_BUDGET, RenderError};
 use super::routemap::{ResourceRef, Routemap, RoutingTemplate, Version};
 use super::target::{self, Desired, Invalid, Target};
 use super::weights::{Annotated, Sources, weights};
@@ -78,6 +79,14 @@ pub enum Rendered {
 /// Reason why the output of a template is not applied.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
+    /// The configuration does not allow templates to render this type.
+    #[error("{}", not_allowed(.short, .allowed))]
+    Type {
+        /// Short name of the type.
+        short: Box<str>,
+        /// Short names of the types that may be rendered.
+        allowed: Box<[Box<str>]>,
+    },
     /// The template has no usable output.
     #[error("{0}")]
     Template(#[from] RenderError),
@@ -99,10 +108,22 @@ pub enum Refusal {
     },
 }
 
+fn not_allowed(short: &str, allowed: &[Box<str>]) -> String {
+    let allowed = match allowed {
+        [] => "none".to_owned(),
+        types => types.join(", "),
+    };
+    format!(
+        "objects of type `{short}` may not be rendered (allowed: {allowed}); to allow it, add `{short}` to routeTypes in the \
+         controller's configuration"
+    )
+}
+
 impl Refusal {
     /// Returns the name of the reason, for metrics and Events.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Type { .. } => "TypeNotAllowed",
             Self::Template(_) => "TemplateFailed",
             Self::Object { .. } => "InvalidObject",
             Self::Contested { .. } => "Contested",
@@ -125,12 +146,52 @@ impl fmt::Display for RoutemapName {
     }
 }
 
+/// Templates of a routemap that exceed their limits with these weights. They need not be rendered again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endless {
+    weights: Vec<u32>,
+    errors: BTreeMap<Box<str>, RenderError>,
+}
+
+impl Endless {
+    /// Returns those of a decision.
+    pub fn of(decision: &Decision) -> Self {
+        let errors = decision.outputs.iter().filter_map(|output| match &output.result {
+            Rendered::Refused(Refusal::Template(error @ RenderError::Limit(_))) => {
+                Some((output.template.clone(), error.clone()))
+            }
+            _ => None,
+        });
+        Self { errors: errors.collect(), weights: decision.versions.iter().map(|version| version.weight).collect() }
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    fn error(&self, template: &str, weights: &[u32]) -> Option<RenderError> {
+        self.errors.get(template).filter(|_| self.weights == weights).cloned()
+    }
+}
+
 /// Decides about a routemap. `observed` returns the state of an object if it exists and is watched.
 pub fn decide<'o>(
     routemap: &Routemap,
     observed: impl Fn(&ResourceRef) -> Option<&'o Observed>,
     config: &Config,
     now: DateTime<Utc>,
+) -> Decision {
+    decide_within(routemap, observed, config, now, (&mut ROUTEMAP_BUDGET.clone(), &Endless::default()))
+}
+
+/// Decides about a routemap like [`decide`], but spends from a budget, and does not render templates that are known to exceed it.
+pub fn decide_within<'o>(
+    routemap: &Routemap,
+    observed: impl Fn(&ResourceRef) -> Option<&'o Observed>,
+    config: &Config,
+    now: DateTime<Utc>,
+    (budget, endless): (&mut Budget, &Endless),
 ) -> Decision {
     let mut versions: Vec<VersionState> =
         routemap.versions.iter().map(|version| judge(version, &observed, config, now)).collect();
@@ -147,11 +208,14 @@ pub fn decide<'o>(
         state.invalid_weight = source.annotated.filter(|annotated| annotated.weight().is_none()).cloned();
     }
     let values = routemap.values(&weights);
-    let output = |template: &RoutingTemplate| Output {
+    let mut output = |template: &RoutingTemplate| Output {
         template: template.name.clone(),
-        result: rendered(template, &values, &routemap.namespace, config),
+        result: match endless.error(&template.name, &weights) {
+            Some(error) => Rendered::Refused(error.into()),
+            None => rendered(template, &values, &routemap.namespace, config, &mut *budget),
+        },
     };
-    let mut outputs: Vec<Output> = routemap.templates.iter().map(output).collect();
+    let mut outputs: Vec<Output> = routemap.templates.iter().map(&mut output).collect();
     refuse_duplicates(&mut outputs);
     let holds = versions.iter().filter_map(|state| match state.availability {
         Availability::Held(until) => Some(until),
@@ -181,9 +245,20 @@ fn judge<'o>(
     state
 }
 
-fn rendered(template: &RoutingTemplate, values: &serde_json::Value, namespace: &str, config: &Config) -> Rendered {
+fn rendered(
+    template: &RoutingTemplate,
+    values: &serde_json::Value,
+    namespace: &str,
+    config: &Config,
+    budget: &mut Budget,
+) -> Rendered {
     let Some(kind) = config.resource_types.get(&template.short) else { return Rendered::Empty };
-    let text = match template.template.render(values) {
+    // Not rendered, so that nothing of this type is claimed or watched.
+    if !config.route_types.contains(&template.short) {
+        let allowed = config.route_types.iter().cloned().collect();
+        return Rendered::Refused(Refusal::Type { short: template.short.clone(), allowed });
+    }
+    let text = match template.template.render(values, budget) {
         Ok(Some(text)) => text,
         Ok(None) => return Rendered::Empty,
         Err(error) => return Rendered::Refused(error.into()),
@@ -220,7 +295,7 @@ impl Output {
             Rendered::Desired(desired) => Some(&desired.target),
             Rendered::Refused(Refusal::Contested { target, .. }) => Some(target),
             Rendered::Refused(Refusal::Object { target, .. }) => target.as_ref(),
-            Rendered::Refused(Refusal::Template(_)) | Rendered::Empty => None,
+            Rendered::Refused(Refusal::Type { .. } | Refusal::Template(_)) | Rendered::Empty => None,
         }
     }
 
@@ -242,7 +317,12 @@ impl Decision {
     /// Returns true if a template failed, so that nobody knows which object it would have rendered. Its routes stay as they are, and the routemap
     /// keeps its earlier claims: otherwise, another routemap that renders the same object would get it.
     pub fn has_unknown_target(&self) -> bool {
-        let is_unknown = |output: &Output| matches!(output.result, Rendered::Refused(_)) && output.target().is_none();
+        let is_unknown = |output: &Output| match &output.result {
+            // Nothing is rendered, so there is no object.
+            Rendered::Refused(Refusal::Type { .. }) => false,
+            Rendered::Refused(_) => output.target().is_none(),
+            Rendered::Desired(_) | Rendered::Empty => false,
+        };
         self.outputs.iter().any(is_unknown)
     }
 

@@ -4,11 +4,23 @@
 //! that read the clock: their output would be another object at each reconciliation, and each would be written.
 
 use chrono::DateTime;
-use gotemplate::{GoTemplate, MissingKey, Options, Struct, TemplateError, Type};
+use gotemplate::{Budget, GoTemplate, MissingKey, Options, Struct, TemplateError, Type};
 use serde_json::Value;
 
 /// Maximum size of a rendered object, in bytes; objects in a cluster are limited to about as much.
 pub const MAX_OUTPUT: usize = 1 << 20;
+
+/// Maximum memory of the value of a routemap or of an object, in bytes: enough for real ones, and too little for many small maps.
+pub(super) const MAX_MEMORY: usize = 16 << 20;
+
+/// Limits on all templates of a routemap together. A unit of work takes some nanoseconds.
+pub const ROUTEMAP_BUDGET: Budget = Budget::new(1_000_000, 64 << 20);
+
+/// Limits on one template, so that a template that never ends leaves enough for the others of its routemap.
+const TEMPLATE_BUDGET: Budget = Budget::new(250_000, 16 << 20);
+
+/// Units of work for each byte of an output, which is parsed and checked.
+const READ: usize = 8;
 
 /// Printed forms of missing values.
 const MISSING: [&str; 2] = ["<no value>", "<nil>"];
@@ -50,6 +62,9 @@ pub enum RenderError {
     /// The template cannot be evaluated within its bounds.
     #[error("{0}")]
     Template(#[from] TemplateError),
+    /// The template exceeds its limits, or those of all templates of the routemap.
+    #[error("{0}; the templates of a routemap share a limit")]
+    Limit(TemplateError),
     /// A value is missing.
     #[error("line {line} of the output contains `{text}`: a value is missing; use `default`")]
     Missing {
@@ -77,8 +92,18 @@ impl Template {
     }
 
     /// Renders the template with a routemap's values; `None` if the output has nothing but whitespace and comments.
-    pub(super) fn render(&self, values: &Value) -> Result<Option<String>, RenderError> {
-        let output = self.0.render(values, DateTime::UNIX_EPOCH)?;
+    pub(super) fn render(&self, values: &Value, budget: &mut Budget) -> Result<Option<String>, RenderError> {
+        let output = budget.lend(&TEMPLATE_BUDGET, |part| {
+            let output = self.0.render_within(values, DateTime::UNIX_EPOCH, part);
+            let output = output.map_err(|error| match part.is_exhausted() {
+                true => RenderError::Limit(error),
+                false => RenderError::Template(error),
+            })?;
+            match part.spend(output.len().saturating_mul(READ)) {
+                true => Ok(output),
+                false => Err(RenderError::Limit(TemplateError::new("the output is too large"))),
+            }
+        })?;
         if output.len() > MAX_OUTPUT {
             return Err(RenderError::TooLarge(output.len()));
         }
@@ -114,7 +139,7 @@ mod tests {
             "Versions": [{"Resources": [{"GVRShort": "isvc", "Name": "m-0", "Namespace": "shop"}], "Weight": 80, "Signature": null}],
         });
         let template = Template::parse(text).map_err(|error| error.to_string())?;
-        template.render(&values).map_err(|error| error.to_string())
+        template.render(&values, &mut ROUTEMAP_BUDGET.clone()).map_err(|error| error.to_string())
     }
 
     fn rendered(text: &str) -> String {

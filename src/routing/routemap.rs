@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::fields::{Fields, Mistakes, shown};
-use super::render::Template;
+use super::render::{MAX_MEMORY, Template};
 use super::target::{EXPECTED_NAME, is_name};
 use super::weights::MAX_WEIGHT;
-use crate::model::codec::value_from_yaml;
+use crate::model::codec::value_within;
 use crate::model::path::FieldPath;
 use crate::model::text::one_line;
 use crate::values::input::{InputError, InputErrors};
@@ -174,7 +174,7 @@ fn read_spec(source: &ConfigMap, at: &FieldPath) -> Result<Value, InputError> {
         Some(text) if text.len() > MAX_SPEC => {
             fail(format!("has {} bytes; at most {MAX_SPEC} are allowed", text.len()))
         }
-        Some(text) => value_from_yaml(text).or_else(|error| fail(error.to_string())),
+        Some(text) => value_within(text, MAX_MEMORY).or_else(|error| fail(error.to_string())),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use helm_yaml::value_from_yaml;
+use helm_yaml::value_within;
 use serde_json::{Map, Value};
 
 use super::config::{Config, ResourceType};
 use super::fields::{Fields, Mistakes, shown};
-use super::render::MAX_OUTPUT;
+use super::render::{MAX_MEMORY, MAX_OUTPUT};
 use super::weighted_routes;
 use crate::model::object::ResourceKind;
 use crate::model::path::FieldPath;
@@ -75,7 +75,7 @@ impl From<InputError> for Invalid {
 /// Checks the text of an object of this type.
 pub(super) fn check(text: &str, kind: &ResourceType, namespace: &str, config: &Config) -> Result<Desired, Invalid> {
     let invalid = |message: String| InputError::new(FieldPath::root(), message);
-    let value = value_from_yaml(text).map_err(|error| invalid(error.to_string()))?;
+    let value = value_within(text, MAX_MEMORY).map_err(|error| invalid(error.to_string()))?;
     let Value::Object(mut object) = value else {
         return Err(invalid(format!("output is {}; expected a Kubernetes object", helm_yaml::kind(&value))).into());
     };

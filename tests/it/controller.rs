@@ -6,6 +6,7 @@ mod controller_case;
 mod election;
 mod faults;
 mod finalizers;
+mod hostile;
 mod mistakes;
 mod normalized;
 mod routes;

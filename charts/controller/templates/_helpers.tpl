@@ -23,6 +23,7 @@ otherNamespaces: {{ .Values.otherNamespaces }}
 holdTime: {{ .Values.holdTime | quote }}
 resourceTypes:
   {{- toYaml .Values.resourceTypes | nindent 2 }}
+routeTypes: {{ .Values.routeTypes | default list | toJson }}
 {{- end -}}
 
 {{- /* Spec of all pods: one container that runs the program with the configuration. */ -}}

@@ -79,6 +79,21 @@
 {{- if and (eq $api "istio") (hasKey $match "path") -}}
 {{- fail (printf "%s.path: a field of the Gateway API; with trafficApi `istio`, expected `uri: {prefix: …}` or `uri: {exact: …}`" $here) -}}
 {{- end -}}
+{{- if eq $api "istio" -}}
+{{- range $field := list "uri" "scheme" "method" "authority" -}}
+{{- if hasKey $match $field -}}
+{{- include "traffic.checkStringMatch" (list (printf "%s.%s" $here $field) (get $match $field)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $field := list "headers" "queryParams" "withoutHeaders" -}}
+{{- $tests := get $match $field -}}
+{{- if kindIs "map" $tests -}}
+{{- range $name, $test := $tests -}}
+{{- include "traffic.checkStringMatch" (list (printf "%s.%s.%s" $here $field $name) $test) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $field := list "headers" "queryParams" -}}
 {{- $tests := get $match $field -}}
 {{- if and (eq $api "istio") (kindIs "slice" $tests) -}}
@@ -101,5 +116,14 @@
 {{- fail (printf "%s.method: with trafficApi `gateway-api`, expected a method such as `POST`" $here) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Rejects a test of a text that is not a StringMatch of Istio. Takes its path and the test. */ -}}
+{{- define "traffic.checkStringMatch" -}}
+{{- $path := index . 0 -}}
+{{- $test := index . 1 -}}
+{{- if not (kindIs "map" $test) -}}
+{{- fail (printf "%s: `%v` is not a map; with trafficApi `istio`, expected `exact`, `prefix` or `regex`" $path $test) -}}
 {{- end -}}
 {{- end -}}

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
-use super::bounds::{MAX_DEPTH, MAX_NESTING, MAX_STEPS, MAX_WORK, VALUE};
+use super::bounds::{MAX_DEPTH, MAX_NESTING, VALUE};
+use super::budget::Budget;
 use super::pattern::Pattern;
 use super::types::{Struct, Type};
 use super::value::{Element, List, MapId, Str, Value};
@@ -32,12 +33,15 @@ pub struct Context {
     has_strict_verbs: bool,
     work: Cell<usize>,
     steps: Cell<u64>,
+    is_exhausted: Cell<bool>,
+    max_work: usize,
+    max_steps: u64,
     depth: usize,
 }
 
 impl Context {
-    /// Creates a context with full budgets. Without `now` there is no clock.
-    pub fn new(now: Option<DateTime<Utc>>, has_strict_verbs: bool) -> Self {
+    /// Creates a context that may spend this budget. Without `now` there is no clock.
+    pub fn new(now: Option<DateTime<Utc>>, has_strict_verbs: bool, budget: &Budget) -> Self {
         Self {
             maps: Vec::new(),
             structs: BTreeMap::new(),
@@ -45,10 +49,18 @@ impl Context {
             patterns: BTreeMap::new(),
             now,
             has_strict_verbs,
-            work: Cell::new(MAX_WORK),
-            steps: Cell::new(MAX_STEPS),
+            work: Cell::new(budget.work()),
+            steps: Cell::new(budget.steps()),
+            is_exhausted: Cell::new(false),
+            max_work: budget.work(),
+            max_steps: budget.steps(),
             depth: 0,
         }
+    }
+
+    /// Leaves the rest of the budget to later renderings.
+    pub fn settle(&self, budget: &mut Budget) {
+        budget.settle(self.steps.get(), self.work.get(), self.is_exhausted.get());
     }
 
     pub fn now(&self) -> Result<DateTime<Utc>, String> {
@@ -63,7 +75,9 @@ impl Context {
     /// Spends from the work budget. Callers pay before they do the work.
     pub fn spend(&self, units: usize) -> Result<(), String> {
         let left = self.work.get().checked_sub(units).ok_or_else(|| {
-            format!("takes more than {MAX_WORK} units of work (bytes and elements created or scanned); simplify it")
+            self.is_exhausted.set(true);
+            let max_work = self.max_work;
+            format!("takes more than {max_work} units of work (bytes and elements created or scanned); simplify it")
         })?;
         self.work.set(left);
         Ok(())
@@ -72,7 +86,9 @@ impl Context {
     /// Spends one step.
     pub fn step(&self) -> Result<(), String> {
         let left = self.steps.get().checked_sub(1).ok_or_else(|| {
-            format!("takes more than {MAX_STEPS} steps; a loop or a recursive template may not terminate")
+            self.is_exhausted.set(true);
+            let max_steps = self.max_steps;
+            format!("takes more than {max_steps} steps; a loop or a recursive template may not terminate")
         })?;
         self.steps.set(left);
         Ok(())

@@ -41,6 +41,7 @@
 
 mod block_check;
 pub mod bounds;
+mod budget;
 mod check;
 mod context;
 mod decimal;
@@ -67,6 +68,7 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
+pub use self::budget::Budget;
 use self::context::Context;
 pub use self::context::Entries;
 pub use self::error::TemplateError;
@@ -102,25 +104,41 @@ impl GoTemplate {
     ///
     /// Fails, with the position, on expressions that cannot be evaluated, on printed `nil`, and beyond the [`bounds`].
     pub fn render(&self, values: &serde_json::Value, now: DateTime<Utc>) -> Result<String, TemplateError> {
-        let mut context = self.context(now);
+        self.render_within(values, now, &mut Budget::default())
+    }
+
+    /// Renders the template like [`Self::render`], and spends from a budget.
+    pub fn render_within(
+        &self,
+        values: &serde_json::Value,
+        now: DateTime<Utc>,
+        budget: &mut Budget,
+    ) -> Result<String, TemplateError> {
+        let mut context = self.context(now, budget);
+        let rendered = self.render_json(values, &mut context);
+        context.settle(budget);
+        rendered
+    }
+
+    fn render_json(&self, values: &serde_json::Value, context: &mut Context) -> Result<String, TemplateError> {
         let root = self.0.options.root;
         let dot = match self.0.options.numbers {
             Numbers::Int64 => context.read_json(values, root, Value::Int64, &[]),
             Numbers::Float { except } => context.read_json(values, root, value::as_float, except),
         };
         let dot = dot.map_err(TemplateError::new)?;
-        exec::render(&self.0, &mut context, &dot)
+        exec::render(&self.0, context, &dot)
     }
 
     /// Renders the template with a map that the caller has built, which saves the conversion from JSON.
     pub fn render_entries(&self, entries: &Rc<Entries>, now: DateTime<Utc>) -> Result<String, TemplateError> {
-        let mut context = self.context(now);
+        let mut context = self.context(now, &Budget::default());
         let dot = context.shared_map(Rc::clone(entries));
         exec::render(&self.0, &mut context, &dot)
     }
 
-    fn context(&self, now: DateTime<Utc>) -> Context {
-        Context::new(self.0.options.has_clock.then_some(now), self.0.options.has_strict_verbs)
+    fn context(&self, now: DateTime<Utc>, budget: &Budget) -> Context {
+        Context::new(self.0.options.has_clock.then_some(now), self.0.options.has_strict_verbs, budget)
     }
 }
 

@@ -17,10 +17,14 @@ const MAX_GROUPS: u32 = 50;
 /// Cap of the estimated number of states.
 const MAX_STATES: usize = 4096;
 
+/// Work units for scanning a byte, in addition to those for the states.
+const SCAN: usize = 4;
+
 /// A compiled expression.
 pub struct Pattern {
     pub regex: Regex,
     states: usize,
+    looks_ahead: bool,
 }
 
 impl Pattern {
@@ -39,12 +43,19 @@ impl Pattern {
         let rewritten = rewrite(text);
         let mut builder = RegexBuilder::new(&rewritten);
         let regex = builder.size_limit(MAX_PATTERN).dfa_size_limit(4 * MAX_PATTERN).nest_limit(MAX_GROUPS);
-        Ok(Self { regex: regex.build().map_err(describe)?, states: states(text) })
+        Ok(Self { regex: regex.build().map_err(describe)?, states: states(text), looks_ahead: looks_ahead(text) })
     }
 
     /// Work units for scanning this many bytes.
     pub fn cost(&self, bytes: usize) -> usize {
-        bytes.saturating_mul(1 + self.states / 4)
+        bytes.saturating_mul(SCAN + self.states / 4)
+    }
+
+    /// Work units for the search after a match, with this many bytes left.
+    ///
+    /// A search for all matches may scan the rest of the text again for each match: `a[^c]*c|a` looks for a `c` behind every `a`.
+    pub fn cost_after_match(&self, bytes: usize) -> usize {
+        if self.looks_ahead { self.cost(bytes) } else { 0 }
     }
 }
 
@@ -57,6 +68,14 @@ fn states(text: &str) -> usize {
         repeats = repeats.saturating_mul(max.max(1)).min(MAX_STATES);
     }
     text.len().saturating_add(repeats)
+}
+
+/// Returns false if a search does not read much beyond the end of a match: nothing is repeated, or the end of the expression only, where each
+/// repetition extends the match. A cautious test of the text: escaped characters count as well.
+fn looks_ahead(text: &str) -> bool {
+    let start = text.strip_suffix('?').unwrap_or(text);
+    let start = start.strip_suffix(['*', '+']).unwrap_or(start);
+    start.contains(['*', '+', '{'])
 }
 
 /// Translates an expression to the syntax of `regex`.
@@ -164,6 +183,16 @@ mod tests {
         ];
         for (pattern, text, is_match) in cases {
             assert_eq!(Pattern::new(pattern).unwrap().regex.is_match(text), is_match, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn searches_that_may_read_the_text_again_for_each_match_are_known() {
+        for text in ["a[^c]*c|a", "(a.*c|a)+", "a{1,900}c|a", r"\s+$"] {
+            assert!(Pattern::new(text).unwrap().cost_after_match(1000) > 1000, "{text}");
+        }
+        for text in ["", "a", "a|b?c", "[a-z]+", "(ab)*", "x+?"] {
+            assert_eq!(Pattern::new(text).unwrap().cost_after_match(1000), 0, "{text}");
         }
     }
 

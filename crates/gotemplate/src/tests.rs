@@ -255,3 +255,35 @@ fn undefined_fields_of_structs_are_found_without_values() {
     // The type of an assigned variable is not known.
     assert_eq!(render_typed("{{ $x := .Report }}{{ $x = dict \"y\" 1 }}{{ $x.y }}").as_deref(), Ok("1"));
 }
+
+#[test]
+fn searches_for_all_matches_pay_for_the_text_that_they_read_again() {
+    let render = |text: &str| {
+        let template = GoTemplate::parse(text).unwrap();
+        template.render_within(&serde_json::Value::Null, NOW, &mut Budget::new(1000, 4 << 20))
+    };
+    for call in
+        ["regexFindAll {} -1", "regexReplaceAll {} \"x\"", "regexReplaceAllLiteral {} \"x\"", "regexSplit {} -1"]
+    {
+        let text = format!("{{{{ $_ := {} }}}}", call.replace("{}", "\"a[^c]*c|a\" (repeat 4000 \"a\")"));
+        let error = render(&text).unwrap_err().to_string();
+        assert!(error.contains("units of work"), "{call}: {error}");
+        assert!(render(&text.replace("a[^c]*c|a", "[ab]+")).is_ok(), "{call}");
+    }
+}
+
+#[test]
+fn renderings_share_a_budget() {
+    let template = GoTemplate::parse("{{ range 300 }}{{ end }}").unwrap();
+    let mut budget = Budget::new(1000, 10_000);
+    let mut render = |most| {
+        let most = Budget::new(most, 10_000);
+        budget.lend(&most, |part| template.render_within(&serde_json::Value::Null, NOW, part))
+    };
+    assert!(render(100).unwrap_err().to_string().contains("more than 100 steps"));
+    assert_eq!(render(1000).as_deref(), Ok(""));
+    assert_eq!(render(1000).as_deref(), Ok(""));
+    let error = render(1000).unwrap_err().to_string();
+    assert!(error.contains("more than 29"), "{error}");
+    assert!(budget.is_exhausted() && !budget.spend(20_000) && budget.spend(100));
+}

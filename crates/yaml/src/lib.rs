@@ -85,6 +85,13 @@ pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     read::document(text, Track::Nothing, Scalars::Typed).map(|document| document.value)
 }
 
+/// Parses YAML like [`value_from_yaml`], for texts that are not trusted: fails if the value takes more than about `memory` bytes. Small maps
+/// take a hundred times the bytes of their text.
+pub fn value_within(text: &str, memory: usize) -> Result<Value, YamlError> {
+    check_size(text)?;
+    read::document_within(text, Track::Nothing, Scalars::Typed, memory).map(|document| document.value)
+}
+
 /// Parses YAML like [`value_from_yaml`], but every scalar except null becomes a string, as it is written: `012`, `1.10`, `yes`. For formats
 /// whose scalars are all strings.
 pub fn strings_from_yaml(text: &str) -> Result<Value, YamlError> {

@@ -9,7 +9,7 @@ use super::lines::Lines;
 use super::scalar::{RequestedType, Scalar, resolve};
 use super::{Document, DuplicateKey, MAX_DEPTH, YamlError};
 
-/// Bound on copies by anchors and aliases, in units of [`weight`]: enough for real files, too little for an alias bomb.
+/// Bound on copies by anchors and aliases, in bytes of memory: enough for real files, too little for an alias bomb.
 const MAX_COPIED: usize = 16 << 20;
 
 /// Positions kept while reading. Lines take several times the memory of small values.
@@ -37,7 +37,13 @@ enum Node {
 
 /// Parses the only document in `text` that is not empty; `null` if there is none.
 pub fn document(text: &str, track: Track, scalars: Scalars) -> Result<Document, YamlError> {
+    document_within(text, track, scalars, usize::MAX)
+}
+
+/// Parses a document whose value takes at most about `memory` bytes.
+pub fn document_within(text: &str, track: Track, scalars: Scalars, memory: usize) -> Result<Document, YamlError> {
     let mut reader = Reader::new(text, track, scalars);
+    reader.max_taken = memory;
     let mut only: Option<(Value, Lines)> = None;
     loop {
         let (event, span) = reader.next()?;
@@ -62,7 +68,11 @@ pub fn document(text: &str, track: Track, scalars: Scalars) -> Result<Document, 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Node, Lines)>,
+    /// Memory of the copies by anchors and aliases, in bytes.
     copied: usize,
+    /// Memory of all values, in bytes.
+    taken: usize,
+    max_taken: usize,
     track: Track,
     scalars: Scalars,
     duplicates: Vec<DuplicateKey>,
@@ -78,7 +88,8 @@ impl<'a> Reader<'a> {
         };
         options.set_emit_comments(false);
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { parser, anchors: HashMap::new(), copied: 0, track, scalars, duplicates: Vec::new() }
+        let (copied, taken, max_taken) = (0, 0, usize::MAX);
+        Self { parser, anchors: HashMap::new(), copied, taken, max_taken, track, scalars, duplicates: Vec::new() }
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
@@ -104,14 +115,18 @@ impl<'a> Reader<'a> {
                     }
                     typed => typed,
                 };
-                (Node::Scalar(scalar), Lines::leaf(line(span)), anchor)
+                let node = Node::Scalar(scalar);
+                self.take(weight_of(&node), span)?;
+                (node, Lines::leaf(line(span)), anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
+                self.take(SLOT, span)?;
                 let (list, lines) = self.list(line(span), depth)?;
                 (Node::Value(list), lines, anchor)
             }
             Event::MappingStart(_, anchor, _) => {
                 let (map, lines) = self.map(line(span), depth)?;
+                self.take(SLOT + map.as_object().map_or(0, |entries| nodes(entries.len())), span)?;
                 (Node::Value(map), lines, anchor)
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
@@ -194,24 +209,62 @@ impl<'a> Reader<'a> {
 
     /// Counts a copy of `node` against the bound.
     fn pay(&mut self, node: &Node, span: Span) -> Result<(), YamlError> {
-        self.copied += match node {
-            Node::Scalar(Scalar::Text(text)) => 16 + text.len(),
-            Node::Scalar(_) => 16,
-            Node::Value(value) => weight(value),
-        };
+        let bytes = weight_of(node);
+        self.copied += bytes;
         if self.copied > MAX_COPIED {
             return Err(at(span, "aliases expand to too much data; use fewer of them"));
+        }
+        self.take(bytes, span)
+    }
+
+    /// Counts the memory of a value against the bound.
+    fn take(&mut self, bytes: usize, span: Span) -> Result<(), YamlError> {
+        self.taken = self.taken.saturating_add(bytes);
+        if self.taken > self.max_taken {
+            let message = format!("takes more than {} bytes of memory; use fewer values", self.max_taken);
+            return Err(at(span, message));
         }
         Ok(())
     }
 }
 
-/// Estimates the bytes that a copy takes.
+/// Bytes of a value in a list.
+const SLOT: usize = size_of::<Value>();
+
+/// Overhead of an allocation, in bytes.
+const ALLOCATION: usize = 16;
+
+/// Bytes of a node of a map: it has room for 11 entries, even if it has only one.
+const NODE: usize = 11 * (size_of::<String>() + SLOT) + ALLOCATION;
+
+/// Fewest entries of the nodes of a map that has several.
+const NODE_ENTRIES: usize = 5;
+
+/// Returns the bytes of the nodes of a map.
+fn nodes(entries: usize) -> usize {
+    entries.div_ceil(NODE_ENTRIES) * NODE
+}
+
+/// Returns the bytes that a node takes.
+fn weight_of(node: &Node) -> usize {
+    match node {
+        Node::Scalar(Scalar::Text(text)) => SLOT + ALLOCATION + text.len(),
+        Node::Scalar(_) => SLOT,
+        Node::Value(value) => weight(value),
+    }
+}
+
+/// Returns the bytes that a value takes.
 fn weight(value: &Value) -> usize {
-    16 + match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(weight).sum(),
-        Value::Object(map) => map.iter().map(|(key, value)| 16 + key.len() + weight(value)).sum(),
+    let text = |text: &str| ALLOCATION + text.len();
+    SLOT + match value {
+        Value::String(string) => text(string),
+        Value::Array(list) => ALLOCATION + list.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => {
+            // The nodes have the slots of the values.
+            let entries = map.iter().map(|(key, value)| text(key) + weight(value).saturating_sub(SLOT));
+            nodes(map.len()) + entries.sum::<usize>()
+        }
         _ => 0,
     }
 }

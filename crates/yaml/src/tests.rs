@@ -148,3 +148,29 @@ fn duplicate_keys_are_reported_with_their_lines() {
     let merged = "base: &base {a: 1}\none: {<<: *base, a: 2}\ntwo: {a: 2, <<: *base}\n";
     assert!(document_from_yaml(merged).unwrap().duplicates.is_empty());
 }
+
+#[test]
+fn small_maps_count_with_the_memory_that_they_take() {
+    let bomb = |levels: usize| {
+        let mut text = "a0: &a0 {\"\": 0}\n".to_owned();
+        for i in 1..levels {
+            text.push_str(&format!("a{i}: &a{i} [{}]\n", format!("*a{}, ", i - 1).repeat(10)));
+        }
+        text
+    };
+    // 10,000 maps of at least 600 bytes each, and as many in its anchor.
+    assert!(value_from_yaml(&bomb(4)).is_ok());
+    let text = format!("{}b: [{}]\n", bomb(5), "*a4, ".repeat(28));
+    assert!(error_of(&text).ends_with("aliases expand to too much data; use fewer of them"), "{}", error_of(&text));
+}
+
+#[test]
+fn the_memory_of_a_value_can_be_limited() {
+    let maps = |count: usize| format!("[{}]", "{a: 1}, ".repeat(count));
+    assert!(value_within(&maps(1_000), 1 << 20).is_ok());
+    let error = value_within(&maps(2_000), 1 << 20).unwrap_err();
+    assert_eq!(error.message, "takes more than 1048576 bytes of memory; use fewer values");
+    assert!(value_within(&format!("[{}]", "1, ".repeat(20_000)), 1 << 20).is_ok());
+    assert!(value_within(&format!("a: {}", "x".repeat(1_000_000)), 1 << 20).is_ok());
+    assert!(value_within(&format!("a: &a {{b: 1}}\nc: [{}]", "*a, ".repeat(2_000)), 1 << 20).is_err());
+}

@@ -37,6 +37,7 @@ label_values! {
     /// Errors of a reconciliation.
     ErrorReason {
         InvalidRoutemap = "invalid_routemap",
+        TypeNotAllowed = "type_not_allowed",
         TemplateFailed = "template_failed",
         /// A template rendered an object that must not be applied.
         InvalidObject = "invalid_object",

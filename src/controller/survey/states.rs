@@ -11,6 +11,7 @@ use crate::controller::claims;
 use crate::controller::index::{RoutemapObject, Target};
 use crate::controller::keys::{ResourceKey, TypeId};
 use crate::controller::live::Live;
+use crate::controller::rendering;
 use crate::controller::shared::{Shared, routes_of, with_hint};
 use crate::controller::watches;
 use crate::routing::Decision;
@@ -117,8 +118,8 @@ impl RoutemapState {
 /// Decides about a routemap, and claims its routes.
 pub(super) fn claim(shared: &Arc<Shared>, object: &RoutemapObject) -> Option<Decision> {
     let (routemap, resources) = object.parsed.as_ref().ok()?;
-    let known = claims::known(shared, resources);
-    Some(claims::decide_and_claim(shared, &object.key, routemap, &known))
+    let decision = rendering::decide_fully(shared, object, routemap, &claims::known(shared, resources));
+    Some(claims::claim(shared, &object.key, decision))
 }
 
 /// Decides about a routemap, and watches its routes.

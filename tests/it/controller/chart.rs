@@ -46,6 +46,7 @@ fn the_configuration_of_the_chart_is_the_default_of_the_program() {
     let config = value_from_yaml(&config.unwrap()).unwrap();
     let default = value_from_yaml(&files::text(&files::root().join("src/app/controllers.yaml"))).unwrap();
     assert_eq!(config["resourceTypes"], default["resourceTypes"]);
+    assert_eq!(config["routeTypes"], default["routeTypes"]);
     assert_eq!(config["defaultResync"], default["defaultResync"]);
 }
 
@@ -117,6 +118,14 @@ fn mistakes_in_values_are_named() {
         "routeTypes={vs,ksvc}",
         "otherNamespaces=true",
         "resourceTypes.isvc.conditions[0].name=Ready",
+        "dashboard=null",
+        "podMonitor=null",
+        "prometheusRule=null",
+        "clusterScoped=null",
+        "cleanup=null",
+        "versionMetrics=null",
+        "dashboard.labels.a=5",
+        "defaultResync=99999999999999999h",
     ];
     let mut text = String::new();
     for values in mistakes {

@@ -11,6 +11,7 @@ const TYPES: &str = "  \
   gateway-route: {Group: gateway.networking.k8s.io, Version: v1, Resource: httproutes}
   quota: {Group: '', Version: v1, Resource: resourcequotas}
   vs-v1: {Group: networking.istio.io, Version: v1, Resource: virtualservices}
+routeTypes: [vs, gateway-route, quota, vs-v1]
 ";
 
 /// Empty values, another version than the watched one, and the fields that `kubectl create --dry-run` writes.

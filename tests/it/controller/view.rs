@@ -94,7 +94,7 @@ fn types_that_cannot_be_read_concern_only_the_routemaps_that_need_them() {
     let Some(case) = ControllerCase::new() else { return };
     let config = format!(
         "{CONFIG}  late: {{Group: late.example, Version: v1, Resource: things}}\n  \
-         quota: {{Group: '', Version: v1, Resource: resourcequotas}}\n"
+         quota: {{Group: '', Version: v1, Resource: resourcequotas}}\nrouteTypes: [vs, quota]\n"
     );
     let controller = case.controller("iter8-0", &config, &[]);
     controller.wait_until_ready();

@@ -24,6 +24,13 @@ const BY_SCHEMA: &[&[&str]] = &[
     &[VALUES, "--set-json=modelVersions=[{},{\"match\":[{}]}]"],
     &[VALUES, "--set=modelmeshServingPort=0"],
     &[VALUES, "--set=externalGateway=a/b/c"],
+    &[VALUES, "--set=externalGateway=null"],
+    &[VALUES, "--set=gatewayClassName=null,trafficApi=gateway-api"],
+    &[VALUES, "--set=modelmeshServingNamespace=null"],
+    &[VALUES, "--set=iter8Version=v0.14"],
+    &[VALUES, "--set=trafficApi=gateway-api", "--set-json=modelVersions=[{},{\"match\":[{\"path\":5}]}]"],
+    &[VALUES, "--set=trafficApi=gateway-api", "--set-json=modelVersions=[{},{\"match\":[{\"headers\":5}]}]"],
+    &[VALUES, "--set=trafficApi=gateway-api", "--set-json=modelVersions=[{},{\"match\":[{\"headers\":[5]}]}]"],
 ];
 
 /// Rejected by the templates, because a schema cannot express it.
@@ -33,6 +40,8 @@ const BY_TEMPLATES: &[&[&str]] = &[
     &[VALUES, "--set-json=modelVersions=[{},{},{}]"],
     &[VALUES, "--set-json=modelVersions=[{},{\"match\":[{\"headers\":[{\"name\":\"a\",\"value\":\"b\"}]}]}]"],
     &[VALUES, "--set-json=modelVersions=[{},{\"match\":[{\"path\":{\"value\":\"/\"}}]}]"],
+    &[VALUES, "--set-json=modelVersions=[{},{\"match\":[{\"headers\":{\"traffic\":\"test\"}}]}]"],
+    &[VALUES, "--set-json=modelVersions=[{},{\"match\":[{\"method\":\"POST\"}]}]"],
     &[
         VALUES,
         "--set=trafficApi=gateway-api",

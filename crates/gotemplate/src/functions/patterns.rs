@@ -52,7 +52,11 @@ fn find(context: &mut Context, args: &[Value]) -> Outcome {
 fn find_all(context: &mut Context, args: &[Value]) -> Outcome {
     let limit = limit(args, 2)?;
     let (pattern, text) = both(context, args)?;
-    let matches = pattern.regex.find_iter(text).take(limit).map(|matched| matched.as_str());
+    let mut matches = Vec::new();
+    for matched in pattern.regex.find_iter(text).take(limit) {
+        context.spend(MATCH + pattern.cost_after_match(text.len() - matched.end()))?;
+        matches.push(matched.as_str());
+    }
     context.strings(matches)
 }
 
@@ -66,7 +70,8 @@ fn replace_all(context: &mut Context, args: &[Value]) -> Outcome {
         let before = out.len();
         out.push_str(text.get(from..matched.start()).unwrap_or_default());
         captures.expand(with, &mut out);
-        context.spend(MATCH + out.len() - before + with.len())?;
+        let next = pattern.cost_after_match(text.len() - matched.end());
+        context.spend((MATCH + out.len() - before + with.len()).saturating_add(next))?;
         from = matched.end();
     }
     out.push_str(text.get(from..).unwrap_or_default());
@@ -79,7 +84,8 @@ fn replace_all_literal(context: &mut Context, args: &[Value]) -> Outcome {
     let mut out = String::new();
     let mut from = 0;
     for matched in pattern.regex.find_iter(text) {
-        context.spend(MATCH + matched.start() - from + with.len())?;
+        let next = pattern.cost_after_match(text.len() - matched.end());
+        context.spend((MATCH + matched.start() - from + with.len()).saturating_add(next))?;
         out.push_str(text.get(from..matched.start()).unwrap_or_default());
         out.push_str(with);
         from = matched.end();
@@ -102,6 +108,7 @@ fn split(context: &mut Context, args: &[Value]) -> Outcome {
         if parts.len() + 1 == limit {
             break;
         }
+        context.spend(MATCH + pattern.cost_after_match(text.len() - matched.end()))?;
         end = matched.start();
         // An empty match at the start does not split.
         if matched.end() != 0 {

@@ -64,6 +64,12 @@ pub(crate) enum Interruption {
     Refused,
 }
 
+/// Objects per page of a list. A page is in memory as a whole, and an object has up to 1.5 MB.
+const PAGE: u32 = 100;
+
+/// ConfigMaps per page: they are often large, and anyone may create them.
+const CONFIG_MAP_PAGE: u32 = 10;
+
 /// Streams the changes of a collection. `small` extracts the parts to keep, and may skip an object. The client of `api` must be spaced.
 pub(crate) fn changes<K, T, F>(
     api: Api<K>,
@@ -78,6 +84,7 @@ where
 {
     let mut config = watcher::Config::default().timeout(WATCH_TIMEOUT);
     config.label_selector = labels.map(str::to_owned);
+    config.page_size = Some(if api.resource_url().ends_with("/configmaps") { CONFIG_MAP_PAGE } else { PAGE });
     let collection = Collection {
         events: watcher(api.clone(), config.clone()).boxed(),
         api,

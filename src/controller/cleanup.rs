@@ -89,7 +89,7 @@ struct Cleanup<'a> {
 }
 
 impl Cleanup<'_> {
-    /// Cleans the types that are not in the configuration, or no longer.
+    /// Removes the finalizers from objects of types that are not, or no longer, in the configuration.
     async fn others(&self, configured: &[&ResourceKind]) -> Result<Vec<String>, ClusterError> {
         let is_configured = |kind: &ResourceKind| {
             let id = (&kind.group, &kind.resource);
@@ -99,7 +99,8 @@ impl Cleanup<'_> {
             Ok(discovered) => discovered,
             Err(error) => {
                 tracing::warn!(
-                    "only the configured types are cleaned, because the API server does not list its types: {error}"
+                    "cannot discover the types of the API server, so only the configured types are cleaned; if the configuration \
+                     has changed, repeat the cleanup: {error}"
                 );
                 return Ok(Vec::new());
             }

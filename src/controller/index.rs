@@ -175,7 +175,7 @@ impl Index {
         let mut affected = Affected::default();
         let is_first = state.listed.insert(of_type);
         if state.unreadable.remove(&of_type).is_some() {
-            // Others may have been unreadable for the same reason and follow soon.
+            // Other types may have failed for the same reason and recover soon, so their time starts again.
             state.unreadable.values_mut().for_each(|since| *since = now);
         }
         let listed: HashSet<ObjectKey> = resources.iter().map(key_of).collect();
@@ -194,7 +194,7 @@ impl Index {
             // Routemaps waited for the list, even if their resources are not in it.
             let waiting = state.naming_type(of_type);
             let objects = waiting.iter().filter_map(|key| state.routemaps.get(key));
-            // Finalizers waited with them.
+            // The finalizers of their resources waited, too.
             let resources = objects.flat_map(|object| object.resources());
             affected.resources.extend(resources.filter(|key| state.resources.contains_key(key)).cloned());
             affected.routemaps.extend(waiting);
@@ -218,11 +218,11 @@ impl Index {
         types.into_iter().find_map(|of_type| Some((of_type, *state.unreadable.get(&of_type)?)))
     }
 
-    /// Takes resources that have our finalizer and are not watched. Returns those whose finalizer has to go.
+    /// Takes resources that have our finalizer and are not watched. Returns those whose finalizer must be removed.
     pub(super) fn finalizers_found(&self, of_type: TypeId, keys: Vec<ObjectKey>) -> BTreeSet<ResourceKey> {
         let mut state = self.0.lock();
         let found = keys.into_iter().map(|key| ResourceKey { of_type, key });
-        // The event of a known one is on its way.
+        // The index still knows the others: a watch event about each of them will follow.
         let found: BTreeSet<ResourceKey> = found.filter(|resource| !state.resources.contains_key(resource)).collect();
         state.released.extend(found.iter().cloned());
         found
@@ -301,8 +301,8 @@ impl Index {
         let is_named = state.naming.contains_key(resource);
         let is_wanted = is_named && !(observed.is_being_deleted && state.is_deletion_handled(resource, observed));
         let is_set = has_finalizer(observed);
-        // The API server refuses new finalizers on an object that is being deleted. And none is set while no routemap that names the object
-        // can be decided: it would hold a deletion without any use.
+        // The API server refuses new finalizers on an object that is being deleted. While no routemap that names the object can be
+        // decided, none is set, because it would hold a deletion for nothing.
         if is_wanted == is_set || (is_wanted && (observed.is_being_deleted || !state.is_decidable(resource))) {
             return None;
         }

@@ -161,7 +161,7 @@ async fn lead_while_forbidden(
                 term = Some(Term { number, deadline: sent.after(settings.renew_deadline) });
                 leadership.publish(term);
             }
-            // Nothing is known: the term ends by itself.
+            // Access may have been granted: the term expires unless a later 403 extends it.
             Err(CallError::Failed(_) | CallError::TimedOut) => {}
             Ok(_) | Err(CallError::Conflict(_)) => break,
         }

@@ -55,8 +55,8 @@ impl Live {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns a field that may differ from `desired`; `None` if an apply would change nothing. For objects whose last apply is not known:
-    /// what the API server makes of `desired` is a guess.
+    /// Returns a field that may differ from `desired`; `None` if an apply would change nothing. For objects whose last apply is
+    /// unknown, so it has to guess what the API server makes of `desired`.
     pub(super) fn difference(&self, desired: &Value) -> Option<String> {
         let (desired, live) = (drift::without_server_fields(desired.clone()), self.object());
         let difference = drift::difference(&desired, &live).map(|field| field.to_string());

@@ -166,7 +166,7 @@ impl Application<'_> {
         let is_repair = drift.is_some() || matches!(cause, Cause::Deletion);
         // A slow response may be outdated: another routemap may have applied the object since.
         if !self.is_outdated(&applied.live) {
-            // The watch may read another version of the type than was written, and later states are compared with those that it yields.
+            // The watch may read the object in another API version than the written one, and later states are compared with watched ones.
             let accepted = unchanged.map_or(&applied.live, |live| &**live);
             self.settle(settled, hash, accepted.digest(desired), is_repair);
         }

@@ -21,7 +21,7 @@ pub(super) const SPACING: Duration = Duration::from_millis(100);
 /// Pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Longest time between two steps of a queue that waits, so that silence means a fault.
+/// Longest time between two steps of an idle queue, so that silence means a fault.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Longest pause after a failure.
@@ -120,7 +120,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
     }
 
-    /// Notes that the reconciliation of an object made a step.
+    /// Notes that the reconciliation of an object made progress.
     pub(super) fn step(&self) {
         self.state.lock().last_step = Instant::now();
     }

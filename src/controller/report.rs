@@ -59,7 +59,7 @@ pub(super) fn decided(shared: &Shared, object: &RoutemapObject, decision: &Decis
 
 /// Reports a routemap that cannot be decided, unless the last report was the same.
 pub(super) fn undecided(shared: &Shared, object: &RoutemapObject, reason: &str) {
-    let note = format!("cannot be decided; deletions of its resources are not held back: {reason}");
+    let note = format!("cannot be decided: {reason}; deletions of its resources are no longer held back");
     shared.metrics.failed(ErrorReason::Undecided);
     let digest = digest(format_args!("{note}"));
     if shared.decided.lock().insert(object.key.clone(), digest) != Some(digest) {

@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Does not log failures.
+    /// Disables the logging of failures.
     pub(super) fn quiet(self) -> Self {
         Self { is_quiet: true, ..self }
     }
@@ -211,7 +211,7 @@ impl Shared {
         }
     }
 
-    /// Notes that an open watch ended with an error. What it missed follows.
+    /// Notes that an open watch ended with an error. The missed changes follow.
     pub(super) fn interrupted(&self, what: &str, interruption: Interruption) {
         tracing::debug!("the watch of {what} was interrupted: {interruption:?}");
         self.metrics.watch_restarted(
@@ -255,11 +255,11 @@ impl Shared {
         }
     }
 
-    /// Returns the reason why the controller makes no progress, if it does not.
+    /// Fails with the reason if the controller makes no progress.
     pub(super) fn liveness(&self) -> Result<(), String> {
         for (what, silence) in [(ROUTEMAPS, self.routemaps.silence()), ("finalizers", self.finalizers.silence())] {
             if silence > STALLED {
-                return Err(format!("the queue of {what} made no progress for {} s", silence.as_secs()));
+                return Err(format!("the queue of {what} has made no progress for {} s", silence.as_secs()));
             }
         }
         Ok(())

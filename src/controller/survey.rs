@@ -1,6 +1,6 @@
 //! The controller's view for users: the same index and decisions as those of a running controller, without any write.
 //!
-//! A type that cannot be read concerns the routemaps that name it; the others are shown.
+//! A type that cannot be read affects only the routemaps that name it; the others are shown as usual.
 
 mod comparison;
 mod states;
@@ -60,7 +60,7 @@ impl Survey {
         Self { comparisons: Comparisons::new(client), shared, changes, stop }
     }
 
-    /// Waits until everything that can be read was read once. Fails with the reason if the routemaps, or the cluster, cannot be read.
+    /// Waits until everything that can be read has been read once. Fails with the reason if the routemaps, or the cluster, cannot be read.
     pub(crate) async fn complete(&mut self) -> Result<(), ClusterError> {
         loop {
             if let Some(error) = self.failure() {
@@ -130,7 +130,7 @@ impl Survey {
         states
     }
 
-    /// Returns the states by what is known without further requests.
+    /// Returns the states as far as they are known without further requests.
     fn decided(&self) -> Vec<RoutemapState> {
         let mut objects = self.shared.index.routemaps().unwrap_or_default();
         objects.sort_by(|a, b| a.key.cmp(&b.key));

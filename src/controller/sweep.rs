@@ -36,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn sweep(shared: &Shared) {
-    // One type at a time: nothing waits for it, and the first reconciliations need the API server more.
+    // One type at a time: nothing waits for the sweep, and the first reconciliations need the API server more.
     let turn = Semaphore::new(1);
     let types = shared.types.all().map(|(of_type, found)| sweep_type(shared, of_type, &found.resource, &turn));
     join_all(types).await;
@@ -45,7 +45,7 @@ async fn sweep(shared: &Shared) {
 async fn sweep_type(shared: &Shared, of_type: TypeId, kind: &ResourceKind, turn: &Semaphore) {
     loop {
         let listed = shared.listed.notified();
-        // Before its list, the index does not know the watched objects.
+        // Until the type is listed, the index does not know its watched objects.
         if shared.index.first_unlisted([of_type]).is_some() {
             listed.await;
             continue;
@@ -57,15 +57,22 @@ async fn sweep_type(shared: &Shared, of_type: TypeId, kind: &ResourceKind, turn:
         match found {
             Ok(found) => {
                 if !found.is_empty() {
-                    tracing::info!("{} of type {kind} have the finalizer, but are not watched", found.len());
+                    tracing::info!(
+                        "found {} objects of type {kind} with the finalizer and without the label",
+                        found.len()
+                    );
                 }
                 let resources = shared.index.finalizers_found(of_type, found);
                 return shared.push(Affected { resources, ..Affected::default() });
             }
-            // It is listed again if it appears.
+            // The type does not exist. If it appears, its watch lists it.
             Err(error) if error.kind == ClusterErrorKind::NotFound => listed.await,
             Err(error) => {
-                tracing::warn!("cannot look for finalizers of earlier controllers: {}", error.message);
+                let pause = PAUSE.as_secs();
+                tracing::warn!(
+                    "cannot search for finalizers of earlier controllers, retrying in {pause} s: {}",
+                    error.message
+                );
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -167,7 +167,7 @@ fn the_sweep_leaves_watched_resources_alone() {
     runtime.block_on(async {
         let mut cluster = Cluster::start();
         act_all(&mut cluster, after_start([Label { number: 0, is_watched: false }, Restart, DeliverAll])).await;
-        // The event that it is watched again is late.
+        // The event of the restored label is late.
         act_all(&mut cluster, [Label { number: 0, is_watched: true }, Lead { is_leader: true }]).await;
         act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
         assert_eq!(cluster.finalizer(0), Some(true));
@@ -225,7 +225,7 @@ fn a_deletion_does_not_hang_on_a_type_that_cannot_be_read() {
         assert_eq!(cluster.finalizer(0), Some(true), "the failure may pass");
         act_all(&mut cluster, [Wait { milliseconds: 100_000 }]).await;
         assert_eq!(cluster.finalizer(0), None);
-        // Later ones are not held at all.
+        // Later deletions are not held at all.
         act_all(&mut cluster, [DeleteResource { number: 1 }, DeliverAll, Wait { milliseconds: 500 }]).await;
         assert_eq!(cluster.finalizer(1), None);
     });
@@ -241,7 +241,7 @@ fn queues_are_alive_at_rest_and_dead_without_their_tasks() {
         cluster.kill_tasks();
         act_all(&mut cluster, [Wait { milliseconds: 130_000 }]).await;
         let reason = cluster.liveness().unwrap_err();
-        assert!(reason.starts_with("the queue of routemaps made no progress for 1"), "{reason}");
+        assert!(reason.starts_with("the queue of routemaps has made no progress for 1"), "{reason}");
     });
 }
 

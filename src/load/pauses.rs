@@ -1,5 +1,5 @@
-//! Measures the time in which this process did not run: it was stopped, or got no CPU time. A task that wakes at intervals is late by
-//! as much.
+//! Measures the time in which this process did not run: it was stopped, or got no CPU time. A task that should wake at intervals
+//! wakes late by that time.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ impl Pauses {
         self.waits_since = now;
     }
 
-    /// Records that the task waits again. Its own work since it woke up is no pause.
+    /// Records that the task waits again. Its own work since it woke up does not count as a pause.
     pub(super) fn waits(&mut self, now: Instant) {
         self.waits_since = now;
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn late_wakeups_are_pauses_and_the_tasks_own_work_is_none() {
+    fn late_wakeups_are_pauses_and_the_tasks_own_work_is_not() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut pauses = Pauses::new(Duration::from_millis(250), start);

@@ -65,7 +65,7 @@ pub fn encodings(secret: &str) -> Vec<String> {
     encodings.list
 }
 
-/// Returns the encodings that programs write in lines: base64 and hexadecimal digits.
+/// Returns the encodings that programs may break into lines: base64 and hexadecimal digits.
 pub(super) fn unbroken(secret: &str) -> Vec<String> {
     let mut encodings = Distinct::default();
     for engine in BASE64 {
@@ -157,7 +157,7 @@ fn html(text: &str, convention: &[(char, &str)]) -> String {
     html
 }
 
-/// Returns the bytes of a text in hexadecimal, with a text before each of them and one between them.
+/// Returns the bytes of a string in hexadecimal, with a prefix before each of them and a separator between them.
 fn hex(text: &str, before: &str, between: &str, is_upper: bool) -> String {
     let digits = |byte: u8| if is_upper { format!("{before}{byte:02X}") } else { format!("{before}{byte:02x}") };
     text.bytes().map(digits).collect::<Vec<_>>().join(between)

@@ -315,7 +315,7 @@ impl<'a> Redactor<'a> {
         let last = self.arguments.back().map_or(start, |argument| argument.end);
         let secrets = secret_arguments(program, &self.text[start..]);
         let secrets = secrets.into_iter().map(|secret| start + secret.start..start + secret.end);
-        // A command among the arguments of another one may have the same.
+        // The arguments of a nested command may have been found already.
         self.arguments.extend(secrets.filter(|secret| secret.start >= last));
     }
 

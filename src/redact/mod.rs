@@ -93,7 +93,7 @@ fn is_secret_in(key: &str, within: &str) -> bool {
     !is_name(Some(within)) && !key.contains('/') && is_secret_entry(key, within)
 }
 
-/// Returns true if a name is secret in a map or list: of parameters, of headers, or any other.
+/// Returns true if a name is secret in the map or list `within`, which may be one of parameters or headers.
 fn is_secret_entry(name: &str, within: &str) -> bool {
     match within {
         "params" => is_secret_parameter(name),
@@ -118,7 +118,8 @@ fn redact_value(value: &Value, within: &str, depth: usize) -> Value {
     }
 }
 
-/// Redacts the arguments of a command: `["--token", "X"]`. They are searched as one text, because one says what the next one is.
+/// Redacts the arguments of a command: `["--token", "X"]`. They are searched as one string, because an
+/// option decides if the next argument is secret.
 fn redact_arguments(value: &Value, list: &[Value]) -> Option<Vec<Value>> {
     let is_command = list.iter().any(|item| item.as_str().is_some_and(|item| item.starts_with('-')));
     if !is_command || !list.iter().all(Value::is_string) {

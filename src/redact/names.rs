@@ -65,7 +65,7 @@ fn has_plain_key(words: &[String]) -> bool {
     words.iter().any(|word| PLAIN_KEYS.contains(&word.as_str()))
 }
 
-/// Returns true if the value of a header with this name is secret, where nothing but a header can be.
+/// Returns true if the value of a header with this name is secret. Only for names that are known to be those of headers.
 pub(crate) fn is_secret_header(name: &str) -> bool {
     if is_secret(name) {
         return true;

@@ -21,7 +21,7 @@ pub struct RequestSecrets {
     secrets: Vec<String>,
     /// Encodings of the secrets, longest first, so that no part of one is left.
     encodings: Vec<String>,
-    /// Those of them that may have line breaks.
+    /// Encodings that are also found across line breaks.
     unbroken: Vec<String>,
 }
 

@@ -51,7 +51,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     observations::section(&mut out, &view);
     distributions(&mut out, &view);
     loads(&mut out, &view);
-    // A table's first column may start with one, and so may a line that was wrapped.
+    // The first column of a table, or a wrapped line, may start with a command to a CI system.
     Ok(without_commands(&out, "\\u{3a}:"))
 }
 

@@ -7,8 +7,8 @@
 //! - `Ready` turns `Unknown` when a new revision starts although the old one serves (kserve/kserve#5443). With a hold time, a version that was
 //!   seen to lose a condition to `Unknown` stays available for that time. `False` takes effect immediately.
 //!
-//! And one for all types: while the status of a version that was available is behind its generation, the version stays available for the hold
-//! time, or for a few seconds. Otherwise each scaling of a Deployment would move its traffic for a moment.
+//! A third difference concerns all types: while the status of an available version is behind its generation, the version stays available
+//! for five seconds, or for the hold time if that is longer. Otherwise each scaling of a Deployment would move its traffic for a moment.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use super::config::{Condition as Wanted, ResourceType};
 use super::observed::{Condition, Observed};
 
-/// Time for a controller to observe a change of a spec, during which a version that was available stays so: each scaling of a Deployment
+/// Time for a controller to observe a change of a spec, during which an available version stays available: each scaling of a Deployment
 /// makes a new generation.
 const STATUS_LAG: Duration = Duration::from_secs(5);
 

@@ -3,9 +3,9 @@
 //! The API server adds defaults and other writers add fields, so the live object has more than the desired one, also inside the items of
 //! lists. Lists have no keys in VirtualServices and routes: they are owned whole, and differ if their lengths do.
 //!
-//! The API server also rewrites what it is sent: it drops nulls, converts quantities, and sets fields by itself. So an object that was
-//! never applied can only be guessed to be as desired ([`difference`], [`addition`]). After an apply, its result is the reference
-//! ([`projection`], [`change`]).
+//! The API server also rewrites what it is sent: it drops nulls, converts quantities, and sets fields by itself. So if an object was
+//! never applied, the comparison with the desired one is a guess ([`difference`], [`addition`]). After an apply, its result is the
+//! reference ([`projection`], [`change`]).
 
 use serde_json::{Map, Number, Value};
 

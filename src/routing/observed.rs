@@ -113,7 +113,7 @@ pub struct Observed {
     pub generation: Option<i64>,
     /// Generation that its status is about.
     pub observed_generation: Option<i64>,
-    /// Time at which its status was observed to fall behind its generation, while it is behind.
+    /// Time at which its status was seen to fall behind its generation; `None` if it is not behind, or was never seen up to date.
     pub behind_since: Option<DateTime<Utc>>,
     /// True if it has a deletion timestamp.
     pub is_being_deleted: bool,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_falls_behind_is_so_since_the_first_state_that_shows_it() {
+    fn behind_since_is_the_time_of_the_first_state_that_is_behind() {
         let object = |uid: &str, generation: i64, observed: i64| json!({"metadata": {"uid": uid, "generation": generation}, "status": {"observedGeneration": observed}});
         let mut last = None;
         for (seconds, uid, generation, observed, since) in [

@@ -1,7 +1,7 @@
 //! Routing templates: Go's `text/template`, within bounds, over the fields that a routemap has in Iter8.
 //!
 //! Unlike Iter8, nothing is escaped for HTML: `"`, `<` and `&` are ordinary characters of YAML. sprig's functions may be used, except for those
-//! that read the clock: their output would be another object at each reconciliation, and each would be written.
+//! that read the clock: their output would differ at each reconciliation, and the object would be written each time.
 
 use chrono::DateTime;
 use gotemplate::{Budget, GoTemplate, MissingKey, Options, Struct, TemplateError, Type};

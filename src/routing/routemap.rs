@@ -240,7 +240,10 @@ impl Reader<'_> {
         let path = fields.at("routingTemplates");
         for (name, value) in mistakes.entries(fields, "routingTemplates", MAX_TEMPLATES) {
             if one_line(name) != *name {
-                mistakes.add(path.clone(), format!("`{}` is not a valid name of a template", shown(name)));
+                mistakes.add(
+                    path.clone(),
+                    format!("`{}` is not a valid name; expected one line of visible characters", shown(name)),
+                );
                 continue;
             }
             let fields = mistakes.fields(value, path.clone().key(name), &["gvrShort", "template"]);

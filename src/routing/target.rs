@@ -16,7 +16,7 @@ use crate::values::input::{InputError, InputErrors};
 /// Longest name of an object, in bytes.
 const MAX_NAME: usize = 253;
 
-/// The expectation of a name.
+/// Expected form of a name, for messages.
 pub(super) const EXPECTED_NAME: &str = "expected at most 253 lowercase letters, digits, `-` and `.`";
 
 /// Fields of the metadata that a template may not have: with them, no apply succeeds. The API server ignores others that it sets.

@@ -35,12 +35,12 @@ pub(super) fn check(group: &str, object: &Map<String, Value>, mistakes: &mut Mis
     }
 }
 
-/// Checks that a list has items: with an empty one, all requests fail.
+/// Checks that a list of destinations has items: otherwise, all requests would fail.
 fn check_not_empty(parent: &Value, key: &str, path: &FieldPath, mistakes: &mut Mistakes) {
     match &parent[key] {
-        Value::Null => mistakes.add(path.clone().key(key), "is missing; without it, all requests fail"),
+        Value::Null => mistakes.add(path.clone().key(key), "is missing; expected at least one destination"),
         Value::Array(items) if items.is_empty() => {
-            mistakes.add(path.clone().key(key), "is empty; all requests would fail")
+            mistakes.add(path.clone().key(key), "is empty; expected at least one destination")
         }
         _ => {}
     }

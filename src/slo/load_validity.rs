@@ -23,7 +23,7 @@ const MAX_IDLE_CLOSED: f64 = 0.01;
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
 const SLACK: f64 = 0.05;
 
-/// Minimum share of the missing time that pauses of the load generator explain.
+/// Share of the missing time that the load generator's pauses must reach to be named as the cause.
 const MIN_EXPLAINED: f64 = 0.5;
 
 /// Share of requests that the load generator may delay without a remark.

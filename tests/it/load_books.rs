@@ -179,7 +179,7 @@ fn reports_count_requests_that_were_sent_again() {
 }
 
 #[test]
-fn another_status_in_the_trailers_is_no_success() {
+fn another_status_in_the_trailers_is_not_a_success() {
     let server = FrameServer::scripted(|_| Stream::PseudoTrailers);
     let cli = CliCase::new();
     let url = format!("http.url={}", server.url());

@@ -146,7 +146,7 @@ pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
     secrets.with_body(body)
 }
 
-/// Returns the texts in a request as their receiver reads them. Responses repeat them: queries, their labels.
+/// Returns the strings in a request as the service decodes them. Responses may repeat them, such as the labels of a query.
 fn texts_of(request: &WebRequest, body: &[u8]) -> Vec<String> {
     let mut texts: Vec<String> = request.headers.iter().map(|(_, value)| value.clone()).collect();
     if let Ok(url) = Url::parse(&request.url) {

@@ -130,7 +130,7 @@ fn literals_of_queries_are_redacted_like_those_of_the_document() {
 }
 
 #[test]
-fn dollars_in_bodies_are_no_references() {
+fn dollar_signs_in_bodies_are_not_references() {
     for body in [r#"{"batch": [{"password": "$SECRET"}]}"#, "password=$SECRET"] {
         let query = WebRequest { body: Some(body.into()), ..request("POST", "http://h/") };
         let (text, _) = round_trip(&query, &responded("up"));

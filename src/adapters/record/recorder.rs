@@ -83,7 +83,7 @@ impl Recorder {
     }
 }
 
-/// Options of a new directory for its owner only: responses of services may be confidential.
+/// Returns the options of a new directory that only its owner can read: responses of services may be confidential.
 fn private_directory() -> DirBuilder {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut builder = DirBuilder::new();
@@ -92,7 +92,7 @@ fn private_directory() -> DirBuilder {
     builder
 }
 
-/// Options of a new file for its owner only.
+/// Returns the options of a new file that only its owner can read.
 fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -20,7 +20,7 @@ use crate::model::codec::to_yaml;
 use crate::model::duration::GoDuration;
 use crate::model::text::{one_line, printable, printable_json};
 
-/// Longest time between two looks while waiting: a failed request for a comparison is repeated.
+/// Longest time between two checks while waiting, so that failed comparisons are retried.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Flags of `k routes`.
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
         }
         if !args.wait {
             let states = show(&routes, &args).await?;
-            // What is planned would never be applied.
+            // The controller would never apply this plan.
             let is_refused = args.plan && states.iter().any(RoutemapState::is_refused);
             return Ok(if is_refused { Exit::BadInput } else { Exit::Done });
         }
@@ -130,10 +130,10 @@ async fn wait(routes: &mut Routes) {
     }
 }
 
-/// The error of a cluster that could not be read in time.
+/// Returns the error for a cluster that could not be read in time.
 fn unread(args: &RoutesArgs) -> AppError {
     AppError::outside(format!("the routes could not be read within {}", args.timeout))
-        .with_hint("--timeout sets the time")
+        .with_hint("check that the API server is reachable, or raise --timeout")
 }
 
 /// Prints the states, and returns them.
@@ -215,7 +215,7 @@ fn describe(route: &RouteState, now: Option<DateTime<Utc>>) -> String {
         RoutePhase::Missing => "does not exist yet".to_owned(),
         RoutePhase::Refused => format!("not applied: {detail}"),
         RoutePhase::Empty => "renders nothing".to_owned(),
-        RoutePhase::Unknown => format!("not known: {detail}"),
+        RoutePhase::Unknown => format!("state unknown: {detail}"),
         RoutePhase::Pending => "is not read yet".to_owned(),
     };
     match (route.changed, now) {

@@ -52,7 +52,7 @@ pub(super) struct Election {
     free_at: Instant,
     /// True if a pod without the Lease may lead: at the start, and since access was denied.
     has_lone_leader: bool,
-    /// Moment from which on such a pod has noticed that access is granted.
+    /// Time at which such a pod has noticed that access was granted.
     joined_at: Instant,
     term: Option<Term>,
     /// Number of the last term.

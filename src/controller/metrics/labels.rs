@@ -73,9 +73,9 @@ label_values! {
         /// The type does not exist.
         NotFound = "not_found",
         Unreachable = "unreachable",
-        /// Any other response that is an error.
+        /// Any other error response.
         Refused = "refused",
-        /// The changes since the last one are no longer known: everything is listed again.
+        /// The API server no longer has the changes since the last event (410 Gone), so everything is listed again.
         Expired = "expired",
         /// The connection of an open watch broke.
         Disconnected = "disconnected",

@@ -1,4 +1,4 @@
-//! States of routemaps: what the decisions on them say, and how their routes compare with it.
+//! States of routemaps: the decisions about them, and how the live routes differ from the decisions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ pub(crate) struct RouteState {
     pub(super) compared: Option<Compared>,
 }
 
-/// Objects that a route is a comparison of.
+/// Objects that the state of a route compares.
 #[derive(Clone, Debug)]
 pub(super) struct Compared {
     pub(super) desired: Box<Desired>,

@@ -1,5 +1,5 @@
-//! Server-side apply by one field manager, without conflicts. As a real API server, it stores another object than it is sent: nulls are
-//! dropped, and defaults are added, also inside of lists.
+//! Server-side apply by one field manager, without conflicts. Like a real API server, it does not store exactly what it is sent: nulls
+//! are dropped, and defaults are added, also inside lists.
 
 use serde_json::{Map, Value, json};
 

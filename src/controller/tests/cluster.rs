@@ -204,7 +204,7 @@ impl Cluster {
         }
     }
 
-    /// Lists the type of routing objects for versions that name some, or lets that fail.
+    /// Lists the type of routing objects for versions that name some, or makes that list fail.
     pub(super) fn read_targets_as_resources(&self, is_readable: bool) {
         let resource_type = self.shared.types.get(TARGETS).unwrap();
         let change = match is_readable {

@@ -1,7 +1,7 @@
 //! Finds pseudo-headers in the header blocks of one connection.
 //!
-//! Not a decoder of headers, which would cost the load generator time: of an entry of the dynamic table it keeps the sizes, which decide
-//! when entries are evicted, and the kind. Memory is bounded by the table, and time by the length of a block.
+//! Headers are not decoded, because that would cost the load generator time. Of each entry of the dynamic table, only the kind is kept, and
+//! the sizes, which decide when entries are evicted. Memory is bounded by the table, and time by the length of a block.
 //!
 //! Source: RFC 7541, "HPACK".
 

@@ -66,7 +66,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Waits until the connection takes another stream; false if it has ended.
+    /// Waits until the connection accepts another stream. Returns false if it has ended.
     pub(in crate::load) async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| self.requests.poll_ready(cx)).await.is_ok()
     }

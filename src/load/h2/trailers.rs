@@ -1,8 +1,8 @@
 //! Finds trailers with pseudo-headers. They make a response malformed (RFC 9113, 8.1 and 8.3), but the `h2` crate drops them, and
 //! `:status: 500` after a response would count as a success.
 //!
-//! Reads the frames of the peer on their way to the `h2` crate, and copies only header blocks. That crate judges everything else: behind
-//! a frame that it rejects as well, nothing more is read.
+//! Reads the frames of the peer on their way to the `h2` crate, and copies only header blocks. The crate checks everything else: after a
+//! frame that it rejects, too, nothing more is read.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,8 +23,8 @@ const MAX_FRAME: usize = 1 << 14;
 /// Maximum length of a header block. The `h2` crate accepts fewer CONTINUATION frames.
 const MAX_BLOCK: usize = 1 << 20;
 
-/// Maximum streams that are remembered: those whose end is awaited, and those that are marked. Only streams that the client has given up
-/// add up, and the oldest are forgotten first.
+/// Maximum number of unfinished streams, and of marked ones, that are kept. Only streams that the client has given up accumulate; the
+/// oldest are dropped first.
 const MAX_STREAMS: usize = 100_000;
 
 /// Length of a frame's header.
@@ -74,7 +74,7 @@ fn insert(streams: &mut BTreeSet<u32>, stream: u32) {
     }
 }
 
-/// A connection whose incoming frames are read on their way.
+/// A connection whose incoming frames are read before the `h2` crate gets them.
 pub(super) struct Watched<S> {
     stream: S,
     frames: Frames,

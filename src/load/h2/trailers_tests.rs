@@ -23,7 +23,7 @@ const OK: &[u8] = &[0x88];
 const FAILED: &[u8] = &[0x8e];
 const FIELD: &[u8] = b"\x00\x01a\x01b";
 
-/// Header and data frames end with these flags.
+/// Flags of a header block in one frame, and of one that ends its stream.
 const WHOLE: u8 = END_HEADERS;
 const LAST: u8 = END_HEADERS | END_STREAM;
 

@@ -14,7 +14,7 @@ pub(crate) const COMMANDS: &str = "vault|htpasswd|mosquitto_passwd|sqlplus|sqlcl
     |mkpasswd|bw|rabbitmqctl|redis-cli|valkey-cli|keydb-cli|nmcli|wpa_passphrase|xfreerdp|wfreerdp|pdftk|db2|cargo|cf|poetry|composer|fly\
     |flyctl|doppler|supabase|grafana-cli|nuget";
 
-/// Arguments after the words of a subcommand that are secret, by their numbers. A word that ends with `*` stands for all with its start.
+/// Command, words of a subcommand, and the indexes of the secret arguments after them. A word that ends with `*` matches by its prefix.
 const POSITIONS: &[(&str, &str, &[usize])] = &[
     ("vault", "operator unseal", &[0]),
     ("vault", "token lookup", &[0]),

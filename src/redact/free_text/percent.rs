@@ -10,7 +10,7 @@ use super::{Place, redacted};
 /// Characters that stay as they are in a value that is encoded again, besides letters, digits and those that were not encoded before.
 const KEPT: &[u8] = b"-_.~/:";
 
-/// Number of times that a text is decoded: a query of a URL, in a parameter of another URL.
+/// Maximum number of times that a string is decoded. Two, for a query in a URL that is itself a parameter of another URL.
 const MAX_DECODED: u8 = 2;
 
 /// Redacts secrets in the words of a text that are percent-encoded, such as forms and the queries of URLs without a scheme.

@@ -215,7 +215,7 @@ pub(super) const PARAMETERS: [&str; 34] = [
     "tok",
 ];
 
-/// Those of them that are ordinary words as headers, too.
+/// Names in [`PARAMETERS`] that are ordinary words as headers.
 pub(super) const PLAIN_HEADERS: [&str; 2] = ["appid", "code"];
 
 /// Last words of `X-…` headers that are secret, and ordinary words elsewhere.
@@ -274,5 +274,5 @@ pub(super) const SETTINGS: [&str; 31] = [
     "version",
 ];
 
-/// First words of such names.
+/// First words of settings about secrets that are not secret themselves.
 pub(super) const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"];

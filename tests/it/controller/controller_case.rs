@@ -163,7 +163,7 @@ impl ControllerCase {
     }
 }
 
-/// A service account and a Role with these rules for it.
+/// Returns a service account, and a Role with these rules for it.
 pub fn service_account(name: &str, rules: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n---\n\
@@ -304,7 +304,7 @@ impl Controller {
         child.wait().unwrap();
     }
 
-    /// Suspends it, or lets it go on.
+    /// Suspends or resumes it.
     pub fn suspend(&self, is_suspended: bool) {
         use rustix::process::Signal;
         let signal = if is_suspended { Signal::STOP } else { Signal::CONT };

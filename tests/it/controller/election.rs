@@ -41,7 +41,7 @@ fn a_leader_that_stops_hands_over_immediately() {
 }
 
 #[test]
-fn the_first_pod_of_a_stateful_set_leads_until_it_has_rights_on_leases() {
+fn the_first_pod_of_a_stateful_set_leads_until_it_has_access_to_leases() {
     let Some(case) = ControllerCase::new() else { return };
     let namespace = case.case.namespace.clone();
     let rules = "{apiGroups: ['', apps, serving.kserve.io, networking.istio.io], resources: ['*'], verbs: [get, list, watch, patch]}, \
@@ -60,7 +60,7 @@ fn the_first_pod_of_a_stateful_set_leads_until_it_has_rights_on_leases() {
     assert_eq!(case.get("inferenceservices", "shop-0")["metadata"]["finalizers"], json!(["iter8.tools/finalizer"]));
     assert_eq!(second.metric("iter8_controller_leader"), Some(0.0));
 
-    // With rights it joins the election: there is a Lease, and a standby that may take it.
+    // With access, it joins the election: there is a Lease, and a standby that may take it.
     let rights = "{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}";
     case.apply(&service_account("limited", &format!("{rules}, {rights}")));
     first.log.wait_for("joins the election");

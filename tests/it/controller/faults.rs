@@ -86,7 +86,7 @@ fn a_deletion_that_no_watch_reports_is_noticed() {
     let case = ControllerCase { case: ClusterCase::of(cluster) };
     let controller = case.ready_controller();
     applications(&case, 2);
-    // The controller is frozen, its connections end, and the changes meanwhile are unknown to the API server when the controller asks for them.
+    // The controller is suspended and loses its connections. When it asks for the changes in between, the API server no longer has them.
     controller.suspend(true);
     let restart = || {
         cluster.stop_api_server();

@@ -96,7 +96,7 @@ fn cleanup_stops_the_controller_and_removes_all_finalizers() {
     case.case.cluster.wait_until_gone("inferenceservices", &namespace, "shop-0");
 }
 
-/// Sets the controller's finalizer on an InferenceService, as a controller did that is gone.
+/// Sets the controller's finalizer on an InferenceService, like an earlier controller.
 #[track_caller]
 fn leave_finalizer(case: &ControllerCase, name: &str) {
     let patch = json!({"metadata": {"finalizers": ["iter8.tools/finalizer"]}}).to_string();
@@ -130,7 +130,7 @@ fn cleanup_finds_types_that_are_not_in_the_configuration_any_more() {
         CliOutput::run(&mut command, &case.case.cli.path(""))
     };
 
-    // A user who may not list them gets to know it.
+    // A user who may not list them gets a warning.
     let namespace = case.case.namespace.clone();
     case.apply(&service_account(
         "limited",

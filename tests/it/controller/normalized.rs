@@ -139,7 +139,7 @@ fn objects_that_the_api_server_rewrites_are_written_once() {
         patch(resource, "--type=json", edit, &[]);
         controller.log.wait_for(&format!("{field} was changed by someone else"));
         assert_eq!(spec(&case, resource), before, "{resource}");
-        // Others' fields are theirs.
+        // Fields of others are left alone.
         patch(resource, "--type=merge", r#"{"metadata": {"annotations": {"team": "search"}}}"#, &[]);
     }
     let status = json!({"status": {"parents": []}}).to_string();
@@ -148,7 +148,7 @@ fn objects_that_the_api_server_rewrites_are_written_once() {
     assert_rest(&controller);
     assert_eq!(applies(&controller), 6.0, "{}", controller.log.text());
 
-    // Another process knows nothing of the applies. It writes nothing, even if it has to ask.
+    // A restarted controller does not know the earlier applies. It may apply again, but that changes nothing.
     let versions = || OBJECTS.map(|(resource, ..)| case.get(resource, "wisdom")["metadata"]["resourceVersion"].clone());
     controller.stop();
     let before = versions();

@@ -90,7 +90,7 @@ fn user(case: &ControllerCase, rules: &[(&str, &str)]) -> ClusterCase {
 }
 
 #[test]
-fn types_that_cannot_be_read_concern_only_the_routemaps_that_need_them() {
+fn types_that_cannot_be_read_affect_only_the_routemaps_that_need_them() {
     let Some(case) = ControllerCase::new() else { return };
     let config = format!(
         "{CONFIG}  late: {{Group: late.example, Version: v1, Resource: things}}\n  \

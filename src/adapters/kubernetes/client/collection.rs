@@ -4,8 +4,8 @@
 //! collected and yielded whole: their consumer compares them with what it knows.
 //!
 //! A type that does not exist counts as an empty list, because its operator may be installed later. But a 404 is not enough to call all
-//! objects of a type gone: an API server that has just started, or the server behind an aggregated API, may claim it for a moment. It must
-//! last for [`CONFIRMED`], or for [`MISSING`] if there are known objects, and the discovery must not list the type either.
+//! objects of a type gone: an API server that has just started, or the server behind an aggregated API, may respond so for a moment. The 404
+//! must last for [`CONFIRMED`], or for [`MISSING`] if there are known objects, and the discovery must not list the type either.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -56,9 +56,9 @@ pub(crate) enum Change<T> {
 /// End of an open watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
-    /// The API server no longer has the changes since then (410 Gone).
+    /// The API server no longer has the changes since the last event (410 Gone).
     Expired,
-    /// The connection broke, or what it sent could not be read.
+    /// The connection broke, or the data that it sent could not be parsed.
     Disconnected,
     /// The API server ended it with another error.
     Refused,
@@ -112,7 +112,7 @@ struct Collection<K, T, F> {
     /// True if the latest list or a later change contained an object.
     has_objects: bool,
     missing_since: Option<Instant>,
-    /// True if the missing type was yielded.
+    /// True if [`Change::Missing`] was yielded.
     is_known_missing: bool,
     pauses: ExponentialBackoff,
     /// End of the last pause.
@@ -211,7 +211,7 @@ where
         Change::Interrupted(interruption)
     }
 
-    /// Handles a type that does not exist, as a response says.
+    /// Handles a 404, which says that the type does not exist.
     async fn missing(&mut self, failure: ClusterError) -> Option<Change<T>> {
         let is_first = self.missing_since.is_none();
         let elapsed = self.missing_since.get_or_insert_with(Instant::now).elapsed();

@@ -45,7 +45,7 @@ pub(crate) async fn is_served(client: &Client, kind: &ResourceKind) -> Served {
 pub(crate) struct DiscoveredTypes {
     /// One version of each type.
     pub(crate) types: Vec<ResourceKind>,
-    /// API groups with their version whose types are not known, such as those of a server that is down.
+    /// Group versions whose types could not be discovered, such as those of an aggregated API server that is down.
     pub(crate) unknown: Vec<String>,
 }
 

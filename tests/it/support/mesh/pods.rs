@@ -39,7 +39,7 @@ impl Pods {
                 bind: address.into(),
                 front_port: port,
                 versions: all.collect(),
-                // The service would do by itself what the routes of a canary are for.
+                // Otherwise the service itself would select the version, which is what the routes of a canary are for.
                 header: HeaderRule { name: "x-of-no-test".to_owned(), value: String::new() },
                 ..SampleConfig::default()
             };

@@ -105,7 +105,7 @@ async fn a_type_that_does_not_exist_is_empty_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_404_that_passes_is_not_an_empty_list() {
+async fn a_temporary_404_is_not_an_empty_list() {
     for discovery in [404, 200] {
         let (state, mut changes) = watch(State { list: 404, discovery, is_in_discovery: false });
         let silence = tokio::time::timeout(Duration::from_millis(500), changes.next()).await;

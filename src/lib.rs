@@ -21,6 +21,7 @@
 //! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
 //! | `providers` | metric providers: specs, responses and retries (pure) | model, redact, values, templates |
 //! | `routing` | routemap + observed objects → weights → desired objects + reasons (pure) | model, values |
+//! | `rollout` | the state of an InferenceService, its planned changes, and the test that they took effect (pure) | model |
 //! | `manifests` | Kubernetes objects of an experiment (pure) | model, values |
 //! | `ports` | traits for everything outside the core, and the events it emits | model |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
@@ -29,7 +30,7 @@
 //! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
 //! | `pipeline` | runs tasks in order, saves after each, emits events | model, redact, values, metrics, slo, ports, tasks |
 //! | `controller` | release controller: watches, decides, applies; leader election, metrics, health | model, values, ports, adapters, routing |
-//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline, routing, controller |
+//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline, routing, rollout, controller |
 //! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, ports, app |
 //!
 //! Independent parts are crates: `crates/yaml` (YAML as Helm reads it), `crates/gotemplate` (Go templates within bounds),
@@ -48,6 +49,7 @@ pub mod ports;
 pub mod providers;
 pub mod redact;
 pub mod report;
+pub mod rollout;
 pub mod routing;
 pub mod slo;
 pub mod tasks;

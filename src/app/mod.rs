@@ -10,6 +10,7 @@ pub(crate) mod error;
 pub(crate) mod launch;
 pub(crate) mod report;
 pub mod resolve;
+pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod values;

@@ -18,6 +18,10 @@ pub type ObjectStates<'a> = Pin<Box<dyn Stream<Item = Result<Option<Value>, Clus
 pub trait Cluster: Send + Sync {
     /// Watches one object.
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>>;
+
+    /// Changes one object with a JSON merge patch. Returns the changed object; [`ClusterErrorKind::Conflict`] if the patch has a version of the
+    /// object that is not the current one.
+    fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>>;
 }
 
 /// Kind of a [`ClusterError`].

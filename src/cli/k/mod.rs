@@ -7,6 +7,7 @@ mod launch;
 mod list;
 mod log;
 mod report;
+mod rollout;
 mod routes;
 mod run;
 mod table;
@@ -38,6 +39,9 @@ pub(crate) enum KCommand {
     List(list::ListArgs),
     /// Show routemaps: versions, weights, and the state of their routes
     Routes(routes::RoutesArgs),
+    /// Show and change the canary rollout of an InferenceService
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
 }
 
 /// Runs a command.
@@ -51,5 +55,6 @@ pub(crate) async fn run(command: KCommand, globals: &Globals) -> Result<Exit, Ap
         KCommand::Delete(args) => delete::run(args).await,
         KCommand::List(args) => list::run(args).await,
         KCommand::Routes(args) => routes::run(args).await,
+        KCommand::Rollout(command) => rollout::run(command).await,
     }
 }

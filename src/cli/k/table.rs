@@ -4,8 +4,13 @@ use chrono::{DateTime, Utc};
 
 use crate::model::text::one_line;
 
-/// Renders a time that has passed in its largest unit.
+/// Renders a time that has passed, such as `5m ago`.
 pub(super) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    format!("{} ago", duration(time, now))
+}
+
+/// Renders the time between two times in its largest unit.
+pub(super) fn duration(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - time).num_seconds().max(0);
     let (count, unit) = match seconds {
         0..120 => (seconds, "s"),
@@ -13,7 +18,7 @@ pub(super) fn age(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
         7_200..172_800 => (seconds / 3600, "h"),
         _ => (seconds / 86_400, "d"),
     };
-    format!("{count}{unit} ago")
+    format!("{count}{unit}")
 }
 
 /// Aligns the columns of the rows, and escapes the cells: names and reasons come from objects of the cluster.

@@ -2,11 +2,14 @@
 
 use futures_util::StreamExt;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::connect::{ConnectOptions, Connection, connect};
 use super::error::Operation;
+use super::objects::MANAGER;
+use super::retry::{INTERACTIVE, with_retry};
 use super::watch::states;
 use super::watch_spacing::spaced;
 use crate::model::object::{ObjectRef, ResourceKind};
@@ -39,14 +42,27 @@ impl Cluster for LazyCluster {
             let namespace = object.namespace.as_ref().unwrap_or(namespace);
             let api: Api<DynamicObject> = Api::namespaced_with(spaced(client), namespace, &api_resource(&object.kind));
             let operation = Operation::new("watch", &object.kind, namespace, &object.name);
-            let to_json = |object: Option<DynamicObject>| {
-                let json = object.map(serde_json::to_value).transpose();
-                json.map_err(|error| ClusterError::new(ClusterErrorKind::Refused, error.to_string()))
-            };
-            let states = states(api, operation).map(move |state| state.and_then(to_json));
+            let states = states(api, operation).map(|state| state.and_then(|object| object.map(json).transpose()));
             Ok(Box::pin(states) as ObjectStates<'a>)
         })
     }
+
+    fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        Box::pin(async move {
+            let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
+            let namespace = object.namespace.as_ref().unwrap_or(namespace);
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(&object.kind));
+            let operation = Operation::new("patch", &object.kind, namespace, &object.name);
+            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            let patch = Patch::Merge(patch);
+            let patched = with_retry(INTERACTIVE, &operation, || api.patch(&object.name, &params, &patch)).await?;
+            json(patched)
+        })
+    }
+}
+
+fn json(object: DynamicObject) -> Result<Value, ClusterError> {
+    serde_json::to_value(object).map_err(|error| ClusterError::new(ClusterErrorKind::Refused, error.to_string()))
 }
 
 /// Describes a resource type for kube's client, without the `kind`: URLs do not contain it.
@@ -68,6 +84,11 @@ pub struct NoCluster;
 impl Cluster for NoCluster {
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
         let message = format!("no cluster is available to watch {object}");
+        Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
+    }
+
+    fn patch<'a>(&'a self, object: &'a ObjectRef, _: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        let message = format!("no cluster is available to change {object}");
         Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
     }
 }

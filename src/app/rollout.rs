@@ -1,0 +1,213 @@
+//! The canary rollout of an InferenceService: its state, and changes that are waited for.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::AppError;
+use crate::model::object::{ObjectRef, ResourceKind};
+use crate::ports::cluster::{Cluster, ClusterErrorKind, ObjectStates};
+use crate::rollout::{Goal, Plan, Progress, plan};
+
+pub(crate) use crate::adapters::kubernetes::LazyCluster;
+pub(crate) use crate::rollout::change::{Change, tag_routing};
+pub(crate) use crate::rollout::service::{Service, Traffic};
+
+/// Attempts to change an InferenceService that others change at the same time.
+const ATTEMPTS: usize = 10;
+
+/// An InferenceService in a cluster.
+pub(crate) struct Rollout<'a> {
+    cluster: &'a dyn Cluster,
+    object: ObjectRef,
+    namespace: String,
+}
+
+/// Result of a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    /// InferenceService after the change.
+    pub(crate) service: Service,
+    /// True if it was so already.
+    pub(crate) was_so: bool,
+}
+
+impl<'a> Rollout<'a> {
+    /// Names an InferenceService.
+    pub(crate) fn new(cluster: &'a dyn Cluster, namespace: &str, name: &str) -> Self {
+        let kind = ResourceKind {
+            group: "serving.kserve.io".to_owned(),
+            version: "v1beta1".to_owned(),
+            resource: "inferenceservices".to_owned(),
+        };
+        let object = ObjectRef { kind, namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        Self { cluster, object, namespace: namespace.to_owned() }
+    }
+
+    /// Reads the InferenceService.
+    pub(crate) async fn service(&self) -> Result<Service, AppError> {
+        let mut states = self.cluster.watch(&self.object).await?;
+        self.next(&mut states).await?.ok_or_else(|| self.absent())
+    }
+
+    /// Calls `show` with the InferenceService, now and after each change, until it is deleted.
+    pub(crate) async fn follow(&self, mut show: impl FnMut(&Service) -> Result<(), AppError>) -> Result<(), AppError> {
+        let mut states = self.cluster.watch(&self.object).await?;
+        let mut service = self.next(&mut states).await?.ok_or_else(|| self.absent())?;
+        loop {
+            show(&service)?;
+            match self.next(&mut states).await? {
+                Some(next) => service = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes a change, and waits until the traffic shows it. `say` gets each state that is waited for.
+    pub(crate) async fn change(
+        &self,
+        change: Change,
+        timeout: Duration,
+        mut say: impl FnMut(&str),
+    ) -> Result<Changed, AppError> {
+        let deadline = Instant::now() + timeout;
+        let mut states = self.cluster.watch(&self.object).await?;
+        let mut waiting_for = "the InferenceService".to_owned();
+        let changed = async {
+            let (goal, was_so) = self.patched(change, &mut states, &mut waiting_for, &mut say).await?;
+            let service = self.reached(&goal, &mut waiting_for, &mut say).await?;
+            Ok(Changed { service, was_so })
+        };
+        let result = timeout_at(deadline, changed).await;
+        result.unwrap_or_else(|_| {
+            let ObjectRef { name, .. } = &self.object;
+            Err(AppError::outside(format!(
+                "InferenceService {name} is not as it should be after {timeout:?}: {waiting_for}"
+            ))
+            .with_hint(format!("`iter8 k rollout status {name}` shows its state; --timeout sets the time")))
+        })
+    }
+
+    /// Sends the patch of a change. Returns its goal, and true if there was nothing to send.
+    async fn patched(
+        &self,
+        change: Change,
+        states: &mut ObjectStates<'_>,
+        waiting_for: &mut String,
+        say: &mut impl FnMut(&str),
+    ) -> Result<(Goal, bool), AppError> {
+        let mut conflicts = 0;
+        loop {
+            let service = self.next(states).await?.ok_or_else(|| self.absent())?;
+            let (patch, goal) = match plan(&service, change) {
+                Plan::Refused { reason, hint } => {
+                    let ObjectRef { name, .. } = &self.object;
+                    return Err(
+                        AppError::input(format!("InferenceService {name} is unchanged: {reason}")).with_hint(hint)
+                    );
+                }
+                Plan::NotYet(reason) => {
+                    wait_for(&reason, waiting_for, say);
+                    continue;
+                }
+                Plan::Patch { patch: None, goal } => {
+                    let was_so = goal.check(Some(&service)) == Progress::Reached;
+                    return Ok((goal, was_so));
+                }
+                Plan::Patch { patch: Some(patch), goal } => (patch, goal),
+            };
+            match self.cluster.patch(&self.object, &patch).await {
+                Ok(patched) => return Ok((goal.after(&Service::of(&patched)), false)),
+                // It was changed since it was read; the watch brings its new state.
+                Err(error) if error.kind == ClusterErrorKind::Conflict && conflicts < ATTEMPTS => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn reached(
+        &self,
+        goal: &Goal,
+        waiting_for: &mut String,
+        say: &mut impl FnMut(&str),
+    ) -> Result<Service, AppError> {
+        // From the start: the state that needs no patch was the last one, and there may be no other.
+        let mut states = self.cluster.watch(&self.object).await?;
+        loop {
+            let service = self.next(&mut states).await?;
+            match (goal.check(service.as_ref()), service) {
+                (Progress::Reached, Some(service)) => return Ok(service),
+                (Progress::Waiting(reason), _) => wait_for(&reason, waiting_for, say),
+                (Progress::Lost(reason), _) => {
+                    let ObjectRef { name, .. } = &self.object;
+                    return Err(AppError::outside(format!("the change of InferenceService {name} was lost: {reason}"))
+                        .with_hint(format!("`iter8 k rollout status {name}` shows its state")));
+                }
+                (Progress::Reached, None) => return Err(self.absent()),
+            }
+        }
+    }
+
+    /// Switches routing by tags. Returns false if it was so already.
+    pub(crate) async fn tag_routing(&self, is_on: bool) -> Result<bool, AppError> {
+        let service = self.service().await?;
+        let ObjectRef { name, .. } = &self.object;
+        let patch = tag_routing(&service, is_on).map_err(|reason| {
+            AppError::input(format!("InferenceService {name} is unchanged: {reason}"))
+                .with_hint("promote or roll back first")
+        })?;
+        match &patch {
+            Some(patch) => self.cluster.patch(&self.object, patch).await.map(|_| true).map_err(AppError::from),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the next state; `None` if the InferenceService does not exist. The watch reports an API server that cannot be reached, and goes on.
+    async fn next(&self, states: &mut ObjectStates<'_>) -> Result<Option<Service>, AppError> {
+        loop {
+            match states.next().await {
+                Some(Ok(object)) => return Ok(object.as_ref().map(Service::of)),
+                Some(Err(error)) if error.kind == ClusterErrorKind::Unreachable => {
+                    tracing::warn!("{error}; trying again")
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(AppError::outside("the watch of the InferenceService ended")),
+            }
+        }
+    }
+
+    fn absent(&self) -> AppError {
+        let ObjectRef { name, .. } = &self.object;
+        AppError::input(format!("namespace {} has no InferenceService {name}", self.namespace))
+            .with_hint("`kubectl get inferenceservices -A` lists them all")
+    }
+}
+
+/// Says what is waited for, once.
+fn wait_for(reason: &str, waiting_for: &mut String, say: &mut impl FnMut(&str)) {
+    if waiting_for != reason {
+        say(reason);
+        *waiting_for = reason.to_owned();
+    }
+}
+
+/// The patch of a change that is not sent.
+pub(crate) fn dry(service: &Service, change: Change) -> Result<Option<Value>, AppError> {
+    match plan(service, change) {
+        Plan::Refused { reason, hint } => {
+            Err(AppError::input(format!("InferenceService {} would be unchanged: {reason}", service.name))
+                .with_hint(hint))
+        }
+        Plan::NotYet(reason) => {
+            Err(AppError::outside(format!("InferenceService {} cannot change yet: {reason}", service.name)))
+        }
+        Plan::Patch { patch, .. } => Ok(patch.map(|mut patch| {
+            if let Some(patch) = patch.as_object_mut() {
+                patch.remove("metadata");
+            }
+            patch
+        })),
+    }
+}

@@ -1,0 +1,133 @@
+//! `iter8 k rollout set`, `promote`, `rollback` and `tags`.
+
+use clap::{Args, ValueEnum};
+
+use super::ServiceArgs;
+use crate::app::error::AppError;
+use crate::app::rollout::{Change, Changed, dry};
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::cli::signals::Interruption;
+use crate::model::codec::to_yaml;
+use crate::model::duration::GoDuration;
+
+/// Flags of `k rollout promote` and `k rollout rollback`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 k rollout promote sklearn-iris\n  \
+    iter8 k rollout rollback sklearn-iris -n models --timeout 2m\n  \
+    iter8 k rollout promote sklearn-iris --dry")]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    #[command(flatten)]
+    waiting: WaitingArgs,
+}
+
+/// Flags of `k rollout set`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k rollout set sklearn-iris --percent 20")]
+pub(crate) struct SetArgs {
+    /// Percent of the traffic for the newest revision
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    percent: u8,
+    #[command(flatten)]
+    service: ServiceArgs,
+    #[command(flatten)]
+    waiting: WaitingArgs,
+}
+
+/// Flags of `k rollout tags`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k rollout tags sklearn-iris on")]
+pub(crate) struct TagsArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// On or off
+    #[arg(value_enum)]
+    tags: Tags,
+}
+
+/// Routing by tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tags {
+    /// Each revision has a URL of its own
+    On,
+    /// Only the InferenceService has a URL
+    Off,
+}
+
+#[derive(Debug, Args)]
+struct WaitingArgs {
+    /// Longest wait for the traffic; exit code 4 if it is not as it should be by then
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    timeout: GoDuration,
+    /// Print the patch instead of sending it
+    #[arg(long)]
+    dry: bool,
+}
+
+/// Sets the percent.
+pub(super) async fn set(args: SetArgs) -> Result<Exit, AppError> {
+    change(args.service, args.waiting, Change::Percent(args.percent)).await
+}
+
+/// Promotes the newest revision.
+pub(super) async fn promote(args: ChangeArgs) -> Result<Exit, AppError> {
+    change(args.service, args.waiting, Change::Promote).await
+}
+
+/// Goes back to the revision before.
+pub(super) async fn roll_back(args: ChangeArgs) -> Result<Exit, AppError> {
+    change(args.service, args.waiting, Change::Rollback).await
+}
+
+async fn change(service: ServiceArgs, waiting: WaitingArgs, change: Change) -> Result<Exit, AppError> {
+    let interruption = Interruption::listen()?;
+    let place = service.cluster().await?;
+    let rollout = service.rollout(&place);
+    if waiting.dry {
+        let patch = dry(&rollout.service().await?, change)?;
+        let text = match patch {
+            None => "# nothing to change\n".to_owned(),
+            Some(patch) => {
+                let yaml =
+                    to_yaml(&patch).map_err(|error| AppError::outside("cannot write the patch").caused_by(error))?;
+                let (name, namespace) = (&service.name, &place.1);
+                format!("# kubectl patch inferenceservice {name} -n {namespace} --type merge --patch-file FILE\n{yaml}")
+            }
+        };
+        output::to_stdout(&text)?;
+        return Ok(Exit::Done);
+    }
+    let say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
+    tokio::select! {
+        changed = rollout.change(change, waiting.timeout.0, say) => {
+            output::to_stdout(&done(&changed?))?;
+            Ok(Exit::Done)
+        }
+        () = interruption.stop.cancelled() => Ok(interruption.exit()),
+    }
+}
+
+/// Says what the traffic is now.
+fn done(Changed { service, was_so }: &Changed) -> String {
+    let mut text = format!("{}{}\n", super::status::verdict(service), if *was_so { " (as before)" } else { "" });
+    for manager in &service.percent_managers {
+        text.push_str(&format!("{manager} also manages canaryTrafficPercent, and may set it back\n"));
+    }
+    text
+}
+
+/// Switches routing by tags.
+pub(super) async fn tags(args: TagsArgs) -> Result<Exit, AppError> {
+    let place = args.service.cluster().await?;
+    let is_changed = args.service.rollout(&place).tag_routing(args.tags == Tags::On).await?;
+    let switch = if args.tags == Tags::On { "on" } else { "off" };
+    let name = &args.service.name;
+    output::to_stdout(&match is_changed {
+        true => format!("{name}: routing by tags is {switch}; KServe makes a new revision of the same model\n"),
+        false => format!("{name}: routing by tags was {switch} already\n"),
+    })?;
+    Ok(Exit::Done)
+}

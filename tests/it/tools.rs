@@ -52,6 +52,17 @@ fn istiod_is_the_pinned_version() {
     assert_eq!(version, format!("client version: {}", pinned("istio", "istio.io/istio")));
 }
 
+/// It has no flag that prints its version; Go records it in the program.
+#[test]
+fn kserves_manager_and_definitions_are_of_one_pinned_version() {
+    let Some(manager) = tools::needed("kserve-manager") else { return };
+    let pinned = pinned("kserve", "github.com/kserve/kserve");
+    assert_eq!(pinned, self::pinned("crds", "github.com/kserve/kserve"));
+    let recorded = format!("\tgithub.com/kserve/kserve\t{pinned}\t");
+    let program = std::fs::read(&manager).unwrap();
+    assert!(memchr::memmem::find(&program, recorded.as_bytes()).is_some(), "{} is not {pinned}", manager.display());
+}
+
 #[test]
 fn envoy_is_the_pinned_version() {
     let Some(envoy) = tools::needed("envoy") else { return };

@@ -32,6 +32,16 @@ pub(crate) struct Changed {
     pub(crate) service: Service,
     /// True if it was so already.
     pub(crate) was_so: bool,
+    /// Other field managers of the percent before the change, which takes the field from them.
+    pub(crate) managers: Vec<String>,
+}
+
+/// Result of a patch.
+struct Patched {
+    goal: Goal,
+    /// True if there was nothing to send, and nothing to wait for.
+    was_so: bool,
+    managers: Vec<String>,
 }
 
 impl<'a> Rollout<'a> {
@@ -76,9 +86,10 @@ impl<'a> Rollout<'a> {
         let mut states = self.cluster.watch(&self.object).await?;
         let mut waiting_for = "the InferenceService".to_owned();
         let changed = async {
-            let (goal, was_so) = self.patched(change, &mut states, &mut waiting_for, &mut say).await?;
+            let Patched { goal, was_so, managers } =
+                self.patched(change, &mut states, &mut waiting_for, &mut say).await?;
             let service = self.reached(&goal, &mut waiting_for, &mut say).await?;
-            Ok(Changed { service, was_so })
+            Ok(Changed { service, was_so, managers })
         };
         let result = timeout_at(deadline, changed).await;
         result.unwrap_or_else(|_| {
@@ -90,40 +101,50 @@ impl<'a> Rollout<'a> {
         })
     }
 
-    /// Sends the patch of a change. Returns its goal, and true if there was nothing to send.
+    /// Sends the patch of a change, as soon as it is possible.
     async fn patched(
         &self,
         change: Change,
         states: &mut ObjectStates<'_>,
         waiting_for: &mut String,
         say: &mut impl FnMut(&str),
-    ) -> Result<(Goal, bool), AppError> {
+    ) -> Result<Patched, AppError> {
         let mut conflicts = 0;
+        let mut managers = None;
+        let mut held: Option<Goal> = None;
         loop {
-            let service = self.next(states).await?.ok_or_else(|| self.absent())?;
-            let (patch, goal) = match plan(&service, change) {
-                Plan::Refused { reason, hint } => {
-                    let ObjectRef { name, .. } = &self.object;
-                    return Err(
-                        AppError::input(format!("InferenceService {name} is unchanged: {reason}")).with_hint(hint)
-                    );
-                }
-                Plan::NotYet(reason) => {
-                    wait_for(&reason, waiting_for, say);
-                    continue;
-                }
-                Plan::Patch { patch: None, goal } => {
-                    let was_so = goal.check(Some(&service)) == Progress::Reached;
-                    return Ok((goal, was_so));
-                }
-                Plan::Patch { patch: Some(patch), goal } => (patch, goal),
-            };
-            match self.cluster.patch(&self.object, &patch).await {
-                Ok(patched) => return Ok((goal.after(&Service::of(&patched)), false)),
-                // It was changed since it was read; the watch brings its new state.
-                Err(error) if error.kind == ClusterErrorKind::Conflict && conflicts < ATTEMPTS => conflicts += 1,
-                Err(error) => return Err(error.into()),
+            let service = self.next(states).await?;
+            if let Some(reason) = held.as_ref().and_then(|goal| goal.interference(service.as_ref())) {
+                return Err(self.lost(&reason));
             }
+            let service = service.ok_or_else(|| self.absent())?;
+            let managers = managers.get_or_insert_with(|| service.percent_managers.clone());
+            let (patch, goal, is_last) = match plan(&service, change) {
+                Plan::Refused { reason, hint } => return Err(self.unchanged(&reason, &hint)),
+                Plan::NotYet { reason, hold, until } => {
+                    wait_for(&reason, waiting_for, say);
+                    (hold, until, false)
+                }
+                Plan::Patch { patch, goal } => (patch, goal, true),
+            };
+            let is_sent = patch.is_some();
+            let goal = match patch {
+                None => goal,
+                Some(patch) => match self.cluster.patch(&self.object, &patch).await {
+                    Ok(patched) => goal.after(&Service::of(&patched)),
+                    // It was changed since it was read; the watch brings its new state.
+                    Err(error) if error.kind == ClusterErrorKind::Conflict && conflicts < ATTEMPTS => {
+                        conflicts += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if is_last {
+                let was_so = !is_sent && goal.check(Some(&service)) == Progress::Reached;
+                return Ok(Patched { goal, was_so, managers: std::mem::take(managers) });
+            }
+            held = Some(goal);
         }
     }
 
@@ -140,11 +161,7 @@ impl<'a> Rollout<'a> {
             match (goal.check(service.as_ref()), service) {
                 (Progress::Reached, Some(service)) => return Ok(service),
                 (Progress::Waiting(reason), _) => wait_for(&reason, waiting_for, say),
-                (Progress::Lost(reason), _) => {
-                    let ObjectRef { name, .. } = &self.object;
-                    return Err(AppError::outside(format!("the change of InferenceService {name} was lost: {reason}"))
-                        .with_hint(format!("`iter8 k rollout status {name}` shows its state")));
-                }
+                (Progress::Lost(reason), _) => return Err(self.lost(&reason)),
                 (Progress::Reached, None) => return Err(self.absent()),
             }
         }
@@ -152,15 +169,17 @@ impl<'a> Rollout<'a> {
 
     /// Switches routing by tags. Returns false if it was so already.
     pub(crate) async fn tag_routing(&self, is_on: bool) -> Result<bool, AppError> {
-        let service = self.service().await?;
-        let ObjectRef { name, .. } = &self.object;
-        let patch = tag_routing(&service, is_on).map_err(|reason| {
-            AppError::input(format!("InferenceService {name} is unchanged: {reason}"))
-                .with_hint("promote or roll back first")
-        })?;
-        match &patch {
-            Some(patch) => self.cluster.patch(&self.object, patch).await.map(|_| true).map_err(AppError::from),
-            None => Ok(false),
+        let mut states = self.cluster.watch(&self.object).await?;
+        let mut conflicts = 0;
+        loop {
+            let service = self.next(&mut states).await?.ok_or_else(|| self.absent())?;
+            let patch = tag_routing(&service, is_on).map_err(|(reason, hint)| self.unchanged(&reason, &hint))?;
+            let Some(patch) = patch else { return Ok(false) };
+            match self.cluster.patch(&self.object, &patch).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind == ClusterErrorKind::Conflict && conflicts < ATTEMPTS => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -176,6 +195,17 @@ impl<'a> Rollout<'a> {
                 None => return Err(AppError::outside("the watch of the InferenceService ended")),
             }
         }
+    }
+
+    fn unchanged(&self, reason: &str, hint: &str) -> AppError {
+        let ObjectRef { name, .. } = &self.object;
+        AppError::input(format!("InferenceService {name} is unchanged: {reason}")).with_hint(hint)
+    }
+
+    fn lost(&self, reason: &str) -> AppError {
+        let ObjectRef { name, .. } = &self.object;
+        AppError::outside(format!("the change of InferenceService {name} was lost: {reason}"))
+            .with_hint(format!("`iter8 k rollout status {name}` shows its state"))
     }
 
     fn absent(&self) -> AppError {
@@ -200,7 +230,7 @@ pub(crate) fn dry(service: &Service, change: Change) -> Result<Option<Value>, Ap
             Err(AppError::input(format!("InferenceService {} would be unchanged: {reason}", service.name))
                 .with_hint(hint))
         }
-        Plan::NotYet(reason) => {
+        Plan::NotYet { reason, .. } => {
             Err(AppError::outside(format!("InferenceService {} cannot change yet: {reason}", service.name)))
         }
         Plan::Patch { patch, .. } => Ok(patch.map(|mut patch| {

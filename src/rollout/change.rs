@@ -27,8 +27,15 @@ pub enum Plan {
         /// Next step.
         hint: String,
     },
-    /// The change has to wait for this.
-    NotYet(String),
+    /// The change has to wait.
+    NotYet {
+        /// Reason.
+        reason: String,
+        /// A JSON merge patch that keeps the candidate without traffic meanwhile; nothing to send if `None`.
+        hold: Option<Value>,
+        /// State in the meantime; the wait is over if it is lost.
+        until: Goal,
+    },
     /// A JSON merge patch; nothing to send if `None`.
     Patch {
         /// The patch. With the version of the object, so that the API server refuses it if the object was changed meanwhile.
@@ -60,11 +67,15 @@ pub fn plan(service: &Service, change: Change) -> Plan {
             &format!(
                 "there is no candidate: revision {newest} is the newest, and had all the traffic. KServe would send the rest to the revision before it"
             ),
-            "apply the new model together with `canaryTrafficPercent: 0` first",
+            "apply the new model together with `canaryTrafficPercent: 0` first, and retry when KServe has made its revision",
         ),
         Change::Percent(percent) => match service.unready() {
-            // Until then, the percent goes to the newest revision that is ready, which may be one that was rolled back (kserve/kserve#2130).
-            Some(reason) if percent > 0 => Plan::NotYet(reason),
+            // Until then, the percent goes to the newest revision that is ready, which is one that was rolled back (kserve/kserve#2130).
+            Some(reason) if percent > 0 && service.latest_ready_revision.as_ref() != Some(stable) => {
+                let (hold, until) = edit(service, newest, Some(0), Some(stable));
+                Plan::NotYet { reason, hold, until }
+            }
+            // Without a percent, KServe would promote a candidate that is starting as soon as it is ready.
             _ => patched(service, newest, Some(percent), Some(stable)),
         },
     }
@@ -117,8 +128,13 @@ fn promoted(service: &Service, newest: &str) -> Plan {
     }
 }
 
-/// Builds the patch that sets the percent, or removes it.
 fn patched(service: &Service, newest: &str, percent: Option<u8>, stable: Option<&String>) -> Plan {
+    let (patch, goal) = edit(service, newest, percent, stable);
+    Plan::Patch { patch, goal }
+}
+
+/// Builds the patch that sets the percent, or removes it, and its goal.
+fn edit(service: &Service, newest: &str, percent: Option<u8>, stable: Option<&String>) -> (Option<Value>, Goal) {
     let field = percent.map(i64::from);
     let patch = (service.canary_traffic_percent != field).then(|| {
         json!({
@@ -135,17 +151,24 @@ fn patched(service: &Service, newest: &str, percent: Option<u8>, stable: Option<
         stable: stable.filter(|_| percent < 100).cloned(),
         field,
     };
-    Plan::Patch { patch, goal }
+    (patch, goal)
 }
 
+/// Refusal of a change: reason and hint.
+pub type Refusal = (String, String);
+
 /// Annotation patch that switches routing by tags.
-pub fn tag_routing(service: &Service, is_on: bool) -> Result<Option<Value>, String> {
+pub fn tag_routing(service: &Service, is_on: bool) -> Result<Option<Value>, Refusal> {
+    if let Some(Plan::Refused { reason, hint }) = unusable(service) {
+        return Err((reason, hint));
+    }
     if service.tag_routing == is_on {
         return Ok(None);
     }
     let is_split = service.canary_traffic_percent.is_some_and(|percent| percent < 100);
     if service.candidate().is_some() || is_split {
-        return Err("a rollout is under way, and the annotation makes a new revision, which would take the place of the candidate".to_owned());
+        let reason = "a rollout is under way, and the annotation makes a new revision, which would take the place of the candidate";
+        return Err((reason.to_owned(), "promote or roll back first".to_owned()));
     }
     let value = is_on.then_some("true");
     Ok(Some(json!({"metadata": {"resourceVersion": service.resource_version, "annotations": {TAG_ROUTING: value}}})))

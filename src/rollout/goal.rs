@@ -36,17 +36,28 @@ pub enum Progress {
 impl Goal {
     /// Compares the InferenceService with the goal; `None` if it does not exist.
     pub fn check(&self, service: Option<&Service>) -> Progress {
-        let Some(service) = service else { return Progress::Lost("it was deleted".to_owned()) };
-        if service.uid == self.uid && service.generation < self.generation {
-            return Progress::Waiting("the change has not been seen yet".to_owned());
+        match (self.interference(service), service) {
+            (Some(reason), _) => Progress::Lost(reason),
+            (None, Some(service)) if !self.is_older(service) => match self.differs(service) {
+                Some(reason) => Progress::Waiting(reason),
+                None => Progress::Reached,
+            },
+            _ => Progress::Waiting("the change has not been seen yet".to_owned()),
         }
-        if let Some(reason) = self.lost(service) {
-            return Progress::Lost(reason);
+    }
+
+    /// Returns the change by others that makes the goal unreachable, if there is one.
+    pub fn interference(&self, service: Option<&Service>) -> Option<String> {
+        match service {
+            None => Some("it was deleted".to_owned()),
+            Some(service) if self.is_older(service) => None,
+            Some(service) => self.lost(service),
         }
-        match self.differs(service) {
-            Some(reason) => Progress::Waiting(reason),
-            None => Progress::Reached,
-        }
+    }
+
+    /// Returns true for a state from before the change.
+    fn is_older(&self, service: &Service) -> bool {
+        service.uid == self.uid && service.generation < self.generation
     }
 
     /// Notes the InferenceService as the API server returned it after the change.
@@ -97,6 +108,14 @@ impl Goal {
                 let reason = service.unready().map(|reason| format!("; {reason}")).unwrap_or_default();
                 return Some(format!("revision {revision} gets {now} % of the traffic; expected {percent} %{reason}"));
             }
+        }
+        // A revision that becomes ready gets the traffic of these entries.
+        let latest: i64 = service.traffic.iter().filter(|entry| entry.latest).map(|entry| entry.percent).sum();
+        if latest != i64::from(self.percent) {
+            return Some(format!(
+                "the latest ready revision gets {latest} % of the traffic; expected {} %",
+                self.percent
+            ));
         }
         if self.percent > 0 {
             if let Some(reason) = service.unready() {

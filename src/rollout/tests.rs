@@ -194,14 +194,22 @@ fn a_failed_candidate_is_never_promoted_and_can_be_rolled_back() {
     kserve.settle();
     assert_eq!(kserve.service().percent_of("r1"), 100, "KServe gives the percent to the old revision");
     assert_eq!(kserve.refusal(Change::Promote), "revision r2 is not ready: PredictorReady is Unknown");
-    assert_eq!(
-        plan(&kserve.service(), Change::Percent(30)),
-        Plan::NotYet("revision r2 is not ready: PredictorReady is Unknown".to_owned())
-    );
+    let Plan::Patch { patch: Some(patch), goal } = plan(&kserve.service(), Change::Percent(30)) else { panic!() };
+    let mut failing = kserve.clone();
+    failing.patch(&patch);
+    failing.settle();
+    let goal = goal.after(&failing.service());
+    let waiting =
+        "revision r2 gets 0 % of the traffic; expected 30 %; revision r2 is not ready: PredictorReady is Unknown";
+    assert_eq!(goal.check(Some(&failing.service())), Progress::Waiting(waiting.to_owned()));
     let Plan::Patch { patch: Some(patch), goal } = plan(&kserve.service(), Change::Rollback) else { panic!() };
     kserve.patch(&patch);
+    let goal = goal.after(&kserve.service());
+    // The old revision has all the traffic, but 20 % would go to the candidate once it is ready.
+    let waiting = "the latest ready revision gets 20 % of the traffic; expected 0 %";
+    assert_eq!(goal.check(Some(&kserve.service())), Progress::Waiting(waiting.to_owned()));
     kserve.settle();
-    assert_eq!(goal.after(&kserve.service()).check(Some(&kserve.service())), Progress::Reached);
+    assert_eq!(goal.check(Some(&kserve.service())), Progress::Reached);
 }
 
 #[test]
@@ -209,13 +217,36 @@ fn a_percent_waits_for_the_candidate_so_that_a_pinned_revision_gets_nothing() {
     let mut kserve = KServe::new();
     kserve.apply("r2", true, Some(0));
     kserve.settle();
-    kserve.apply("r3", false, Some(0));
+    kserve.apply("r3", false, Some(10));
     kserve.settle();
-    assert!(matches!(plan(&kserve.service(), Change::Percent(10)), Plan::NotYet(_)));
+    assert_eq!(kserve.service().percent_of("r2"), 10, "the revision that was rolled back gets the percent");
+    let Plan::NotYet { reason, hold: Some(hold), until } = plan(&kserve.service(), Change::Percent(10)) else {
+        panic!()
+    };
+    assert_eq!(reason, "revision r3 is not ready: PredictorReady is Unknown");
+    kserve.patch(&hold);
+    let until = until.after(&kserve.service());
+    kserve.settle();
+    assert_eq!(kserve.service().percent_of("r2"), 0);
+    assert_eq!(until.interference(Some(&kserve.service())), None);
+    assert!(matches!(plan(&kserve.service(), Change::Percent(10)), Plan::NotYet { hold: None, .. }));
     kserve.ready();
     kserve.settle();
     kserve.change(Change::Percent(10));
     assert_eq!((kserve.service().percent_of("r3"), kserve.service().percent_of("r2")), (10, 0));
+}
+
+#[test]
+fn a_candidate_that_starts_without_a_percent_is_not_promoted_when_it_is_ready() {
+    let mut kserve = KServe::new();
+    kserve.apply("r2", false, None);
+    kserve.settle();
+    let Plan::Patch { patch: Some(patch), goal } = plan(&kserve.service(), Change::Percent(10)) else { panic!() };
+    kserve.patch(&patch);
+    let goal = goal.after(&kserve.service());
+    kserve.ready();
+    kserve.settle();
+    assert_eq!((goal.check(Some(&kserve.service())), kserve.rolled), (Progress::Reached, Some("r1")));
 }
 
 #[test]
@@ -290,7 +321,10 @@ fn tags_are_not_switched_during_a_rollout() {
     assert_eq!(tag_routing(&kserve.service(), false), Ok(None));
     kserve.apply("r2", true, Some(20));
     kserve.settle();
-    assert!(tag_routing(&kserve.service(), true).unwrap_err().contains("a rollout is under way"));
+    assert!(tag_routing(&kserve.service(), true).unwrap_err().0.contains("a rollout is under way"));
+    let mut object = KServe::new().object();
+    object["status"]["deploymentMode"] = json!("Standard");
+    assert!(tag_routing(&Service::of(&object), true).unwrap_err().0.contains("Standard"));
 }
 
 #[test]

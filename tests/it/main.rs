@@ -40,6 +40,8 @@ mod prometheus;
 mod readme;
 mod record;
 mod report;
+#[cfg(target_os = "linux")]
+mod rollout;
 mod routing;
 mod sample;
 mod schema;

@@ -1,9 +1,10 @@
 //! A namespace of a real cluster, and the program that works in it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -82,7 +83,7 @@ impl ClusterCase {
     pub fn start<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: Some(command.spawn().unwrap()), command, directory: self.cli.path("") }
+        Running { child: Some(command.spawn().unwrap()), stderr: None, command, directory: self.cli.path("") }
     }
 
     /// Starts `iter8 k` in the namespace, and waits until it has said this on standard error.
@@ -95,7 +96,10 @@ impl ClusterCase {
             assert!(stderr.read_line(&mut said).unwrap() > 0, "it did not say {text:?}: {said}");
         }
         // It would wait for a reader otherwise.
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        running.stderr = Some(std::thread::spawn(move || {
+            let _ = stderr.read_to_string(&mut said);
+            said
+        }));
         running
     }
 
@@ -162,6 +166,8 @@ pub fn document(secret: &Value) -> Option<Value> {
 /// A program that runs; it is killed when it is dropped.
 pub struct Running {
     child: Option<Child>,
+    /// Reads standard error to its end, if it was read from.
+    stderr: Option<JoinHandle<String>>,
     command: Command,
     directory: PathBuf,
 }
@@ -169,7 +175,11 @@ pub struct Running {
 impl Running {
     /// Waits for its end.
     pub fn end(mut self) -> CliOutput {
-        CliOutput::of(&self.command, self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
+        let mut output = self.child.take().unwrap().wait_with_output().unwrap();
+        if let Some(stderr) = self.stderr.take() {
+            output.stderr = stderr.join().unwrap().into_bytes();
+        }
+        CliOutput::of(&self.command, output, &self.directory)
     }
 }
 

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Patterns of what differs from run to run, and what replaces it.
-const UNSTABLE: [(&str, &str); 15] = [
+const UNSTABLE: [(&str, &str); 16] = [
     (r"(127\.0\.0\.1|localhost|\[::1\])([:-])\d{5}\b", "$1${2}PORT"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "TIME"),
     (r"\b(time|start|end)=\d{10}(\.\d+)?", "$1=TIME"),
@@ -34,6 +34,7 @@ const UNSTABLE: [(&str, &str); 15] = [
     (r"\b\d+ (ms|s) in the future", "N $1 in the future"),
     // The column is wider than its content.
     (r"  \d+[smhd] ago *", "  AGO  "),
+    (r"(?m)(-predictor-\d{5}) +\d+[smh]$", "$1  AGE"),
     (r"\btest-\d{4}\b", "NAMESPACE"),
     (r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", "UID"),
     (r"(pod/\S+-job)-(\d+-)?[a-z0-9]{5}\b", "$1-RANDOM"),

@@ -103,20 +103,16 @@ async fn change(service: ServiceArgs, waiting: WaitingArgs, change: Change) -> R
     let say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
     tokio::select! {
         changed = rollout.change(change, waiting.timeout.0, say) => {
-            output::to_stdout(&done(&changed?))?;
+            let Changed { service, was_so, managers } = changed?;
+            for manager in managers {
+                tracing::warn!("{manager} also manages spec.predictor.canaryTrafficPercent, and may set it back");
+            }
+            let note = if was_so { " (as before)" } else { "" };
+            output::to_stdout(&format!("{}{note}\n", super::status::verdict(&service)))?;
             Ok(Exit::Done)
         }
         () = interruption.stop.cancelled() => Ok(interruption.exit()),
     }
-}
-
-/// Says what the traffic is now.
-fn done(Changed { service, was_so }: &Changed) -> String {
-    let mut text = format!("{}{}\n", super::status::verdict(service), if *was_so { " (as before)" } else { "" });
-    for manager in &service.percent_managers {
-        text.push_str(&format!("{manager} also manages canaryTrafficPercent, and may set it back\n"));
-    }
-    text
 }
 
 /// Switches routing by tags.

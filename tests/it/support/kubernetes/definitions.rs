@@ -18,23 +18,51 @@ const SOURCES: [(&str, &str); 8] = [
     ("gateway-api-referencegrants.yaml", "  name: referencegrants.gateway.networking.k8s.io\n"),
 ];
 
+/// What KServe's manager needs in addition.
+const KSERVE: [(&str, &str); 5] = [
+    ("kserve-servingruntimes.yaml", "  name: servingruntimes.serving.kserve.io\n"),
+    ("kserve-clusterservingruntimes.yaml", "  name: clusterservingruntimes.serving.kserve.io\n"),
+    ("kserve-inferencegraphs.yaml", "  name: inferencegraphs.serving.kserve.io\n"),
+    ("kserve-trainedmodels.yaml", "  name: trainedmodels.serving.kserve.io\n"),
+    ("kserve-clusterstoragecontainers.yaml", "  name: clusterstoragecontainers.serving.kserve.io\n"),
+];
+
 impl ControlPlane {
     /// Adds them, if that has not been done, and waits until kubectl knows them. False if the definitions are missing.
     #[track_caller]
     #[must_use]
     pub fn crds(&self) -> bool {
         *self.definitions.get_or_init(|| {
-            let Some(yaml) = wanted() else { return false };
-            // `create` is faster than `apply`, which records an owner of every line of the schemas.
-            let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
-            assert_eq!(output.code, Some(0), "{output:#?}");
             let gateways = ["gateways.networking.istio.io", "gateways.gateway.networking.k8s.io"];
             let others = ["isvc", "ksvc", "virtualservices", "workloadentries", "httproutes", "referencegrants"];
-            for resource in others.iter().chain(&gateways) {
-                self.wait_until_known(resource);
-            }
-            true
+            self.define(&SOURCES, others.iter().chain(&gateways))
         })
+    }
+
+    /// Adds what KServe's manager needs. False if the definitions are missing.
+    #[track_caller]
+    #[must_use]
+    pub(super) fn kserve_crds(&self) -> bool {
+        let resources = [
+            "servingruntimes",
+            "clusterservingruntimes",
+            "inferencegraphs",
+            "trainedmodels",
+            "clusterstoragecontainers",
+        ];
+        self.crds() && self.define(&KSERVE, &resources)
+    }
+
+    #[track_caller]
+    fn define<'a>(&self, sources: &[(&str, &str)], resources: impl IntoIterator<Item = &'a &'a str>) -> bool {
+        let Some(yaml) = wanted(sources) else { return false };
+        // `create` is faster than `apply`, which records an owner of every line of the schemas.
+        let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        for resource in resources {
+            self.wait_until_known(resource);
+        }
+        true
     }
 
     /// Discovery lists a resource some time after its definition is established, without any notification.
@@ -53,9 +81,9 @@ impl ControlPlane {
 }
 
 /// The definitions that are wanted; none if a file is missing.
-fn wanted() -> Option<String> {
+fn wanted(sources: &[(&str, &str)]) -> Option<String> {
     let mut all = String::new();
-    for (file, name) in SOURCES {
+    for (file, name) in sources {
         let path = files::root().join(".tools/crds").join(file);
         if !path.is_file() {
             tools::skip(&format!("{} is missing; `make test` gets it", path.display()));

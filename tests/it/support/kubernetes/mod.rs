@@ -8,6 +8,7 @@ mod control_plane;
 mod definitions;
 mod expired;
 mod istiod;
+mod kserve;
 mod kubectl;
 mod node;
 mod pod;
@@ -19,6 +20,7 @@ mod waiting;
 use std::time::Duration;
 
 pub use control_plane::{ControlPlane, free_port};
+pub use kserve::{KServe, Outcome};
 pub use node::Node;
 pub use process::{Program, last_words};
 

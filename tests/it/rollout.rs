@@ -1,0 +1,7 @@
+//! `iter8 k rollout`, with KServe's real manager on a real control plane.
+
+mod changes;
+mod faults;
+mod refusals;
+mod rollout_case;
+mod status;

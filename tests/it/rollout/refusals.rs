@@ -1,0 +1,84 @@
+//! Changes that KServe would accept, and that would have no effect or another one.
+
+use serde_json::json;
+
+use super::rollout_case::{R1, R2, RolloutCase, manifest};
+use crate::support::kubernetes::Outcome;
+use crate::support::transcript::transcript;
+
+#[test]
+fn a_percent_on_the_first_revision_is_refused() {
+    let Some(case) = RolloutCase::new() else { return };
+    let _transcript = transcript!();
+    case.decide(R1, Outcome::Starting);
+    case.apply(1, Some(20));
+    case.wait_for_revision(R1);
+    case.rollout(&["set", "iris", "--percent", "30"]).snapshot(2);
+    case.rollout(&["promote", "iris"]).snapshot(2);
+    case.decide(R1, Outcome::Ready);
+    case.wait(|status| status["components"]["predictor"]["latestRolledoutRevision"] == R1);
+    // KServe splits the traffic between one revision and itself.
+    case.wait_for_traffic(&[(R1, 20), (R1, 80)]);
+    case.rollout(&["set", "iris", "--percent", "30"]).snapshot(2);
+    assert_eq!(case.service()["spec"]["predictor"]["canaryTrafficPercent"], 20);
+}
+
+#[test]
+fn a_percent_without_a_candidate_is_refused() {
+    let Some(case) = RolloutCase::with_candidate(20) else { return };
+    let _transcript = transcript!();
+    case.rollout(&["promote", "iris"]).exits(0);
+    case.rollout(&["set", "iris", "--percent", "30"]).snapshot(2);
+    assert_eq!(case.traffic(), [(R2.to_owned(), 100)]);
+}
+
+#[test]
+fn a_rollback_without_an_older_revision_is_refused() {
+    let Some(case) = RolloutCase::with_stable() else { return };
+    let _transcript = transcript!();
+    case.rollout(&["rollback", "iris"]).snapshot(2);
+}
+
+#[test]
+fn a_candidate_that_never_was_ready_is_not_promoted() {
+    let Some(case) = RolloutCase::with_stable() else { return };
+    let _transcript = transcript!();
+    case.decide(R2, Outcome::Failed("the model cannot be loaded"));
+    case.apply(2, Some(20));
+    case.wait_for_revision(R2);
+    case.wait(|status| status["conditions"].to_string().contains("the model cannot be loaded"));
+    case.rollout(&["promote", "iris"]).snapshot(2);
+    assert_eq!(case.service()["spec"]["predictor"]["canaryTrafficPercent"], 20);
+}
+
+#[test]
+fn standard_mode_is_refused() {
+    let Some(case) = RolloutCase::new() else { return };
+    let _transcript = transcript!();
+    let mode = json!({"serving.kserve.io/deploymentMode": "Standard"});
+    case.case.cluster.apply_in(&case.case.namespace, &manifest(1, None, &mode));
+    case.wait(|status| status["deploymentMode"] == "Standard");
+    for args in
+        [&["set", "iris", "--percent", "20"][..], &["promote", "iris"], &["rollback", "iris"], &["tags", "iris", "on"]]
+    {
+        case.rollout(args).snapshot(2);
+    }
+    assert_eq!(case.service()["metadata"]["generation"], 1);
+}
+
+#[test]
+fn services_that_kserve_leaves_alone_are_refused() {
+    let Some(case) = RolloutCase::with_candidate(20) else { return };
+    let _transcript = transcript!();
+    let annotation = "serving.kserve.io/disable-auto-update=true";
+    case.case.cluster.kubectl_ok(&["annotate", "isvc", "iris", "-n", &case.case.namespace, annotation]);
+    case.rollout(&["promote", "iris"]).snapshot(2);
+}
+
+#[test]
+fn percents_outside_of_0_to_100_are_refused() {
+    let Some(case) = RolloutCase::new() else { return };
+    for percent in ["101", "-1", "20%"] {
+        case.rollout(&["set", "iris", "--percent", percent]).exits(2);
+    }
+}

@@ -1,6 +1,11 @@
 //! `iter8 k rollout status`.
 
-use super::rollout_case::{R2, RolloutCase, without_progress};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::rollout_case::{R1, R2, RolloutCase, without_progress};
 use crate::support::kubernetes::Outcome;
 use crate::support::transcript::transcript;
 
@@ -47,6 +52,20 @@ fn status_shows_the_urls_of_tags() {
     let status = case.rollout(&["status", "iris"]);
     let url = format!("latest: http://latest-iris-predictor.{}.example.com ({R2})\n", case.case.namespace);
     assert!(status.exits(0).stdout.contains(&url), "{status:#?}");
+}
+
+#[test]
+fn status_is_shown_again_after_each_change_until_the_deletion() {
+    let Some(case) = RolloutCase::with_candidate(20) else { return };
+    let mut command = case.case.command(["k", "rollout", "status", "iris", "--watch", "-n", &case.case.namespace]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut wait_for = |text: String| assert!(lines.any(|line| line == text), "it did not show {text:?}");
+    wait_for(format!("iris: 20 % to {R2} (candidate), 80 % to {R1} (stable)"));
+    case.patch("kubectl", &json!({"canaryTrafficPercent": 30}));
+    wait_for(format!("iris: 30 % to {R2} (candidate), 70 % to {R1} (stable)"));
+    case.case.cluster.kubectl_ok(&["delete", "isvc", "iris", "-n", &case.case.namespace]);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

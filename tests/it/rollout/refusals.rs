@@ -79,6 +79,7 @@ fn services_that_kserve_leaves_alone_are_refused() {
 fn percents_outside_of_0_to_100_are_refused() {
     let Some(case) = RolloutCase::new() else { return };
     for percent in ["101", "-1", "20%"] {
-        case.rollout(&["set", "iris", "--percent", percent]).exits(2);
+        let set = case.rollout(&["set", "iris", &format!("--percent={percent}")]);
+        set.expect(2, &[&format!("invalid value '{percent}' for '--percent <PERCENT>'")]);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::mpsc;
 
 use serde_json::json;
 
 use super::rollout_case::{R1, R2, RolloutCase, without_progress};
-use crate::support::kubernetes::Outcome;
+use crate::support::kubernetes::{Outcome, TIMEOUT};
 use crate::support::transcript::transcript;
 
 /// The steps of KServe's canary tutorial, with the table that it shows at each.
@@ -60,7 +61,18 @@ fn status_is_shown_again_after_each_change_until_the_deletion() {
     let mut command = case.case.command(["k", "rollout", "status", "iris", "--watch", "-n", &case.case.namespace]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut wait_for = |text: String| assert!(lines.any(|line| line == text), "it did not show {text:?}");
+    let (tell, shown) = mpsc::channel();
+    // The thread ends with the program.
+    std::thread::spawn(move || lines.all(|line| tell.send(line).is_ok()));
+    let mut wait_for = |text: String| {
+        while let Ok(line) = shown.recv_timeout(TIMEOUT) {
+            if line == text {
+                return;
+            }
+        }
+        let _ = child.kill();
+        panic!("it did not show {text:?}");
+    };
     wait_for(format!("iris: 20 % to {R2} (candidate), 80 % to {R1} (stable)"));
     case.patch("kubectl", &json!({"canaryTrafficPercent": 30}));
     wait_for(format!("iris: 30 % to {R2} (candidate), 70 % to {R1} (stable)"));

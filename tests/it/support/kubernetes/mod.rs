@@ -1,6 +1,6 @@
 //! A real Kubernetes on this machine: etcd, an API server with RBAC, the controller manager, kubectl, and a small node whose pods
 //! are processes in root directories of their own. It has no scheduler and no network: the node takes every pod, and everything
-//! listens on loopback.
+//! but KServe's webhooks listens on loopback.
 
 mod certificates;
 mod container;

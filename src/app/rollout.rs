@@ -1,4 +1,4 @@
-//! The canary rollout of an InferenceService: its state, and changes that are waited for.
+//! The canary rollout of an InferenceService: reads its state, changes it, and waits until the change takes effect.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Rollout<'a> {
 pub(crate) struct Changed {
     /// InferenceService after the change.
     pub(crate) service: Service,
-    /// True if it was so already.
+    /// True if the traffic already was as requested.
     pub(crate) was_so: bool,
     /// Other field managers of the percent before the change, which takes the field from them.
     pub(crate) managers: Vec<String>,
@@ -75,7 +75,7 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// Makes a change, and waits until the traffic shows it. `say` gets each state that is waited for.
+    /// Makes a change, and waits until the traffic shows it. `say` gets each reason to wait.
     pub(crate) async fn change(
         &self,
         change: Change,
@@ -84,7 +84,7 @@ impl<'a> Rollout<'a> {
     ) -> Result<Changed, AppError> {
         let deadline = Instant::now() + timeout;
         let mut states = self.cluster.watch(&self.object).await?;
-        let mut waiting_for = "the InferenceService".to_owned();
+        let mut waiting_for = "it could not be read".to_owned();
         let changed = async {
             let Patched { goal, was_so, managers } =
                 self.patched(change, &mut states, &mut waiting_for, &mut say).await?;
@@ -95,9 +95,9 @@ impl<'a> Rollout<'a> {
         result.unwrap_or_else(|_| {
             let ObjectRef { name, .. } = &self.object;
             Err(AppError::outside(format!(
-                "InferenceService {name} is not as it should be after {timeout:?}: {waiting_for}"
+                "InferenceService {name} did not reach the requested traffic within {timeout:?}: {waiting_for}"
             ))
-            .with_hint(format!("`iter8 k rollout status {name}` shows its state; --timeout sets the time")))
+            .with_hint(format!("`iter8 k rollout status {name}` shows its state; to wait longer, raise --timeout")))
         })
     }
 
@@ -154,7 +154,7 @@ impl<'a> Rollout<'a> {
         waiting_for: &mut String,
         say: &mut impl FnMut(&str),
     ) -> Result<Service, AppError> {
-        // From the start: the state that needs no patch was the last one, and there may be no other.
+        // A new watch, which yields the current state first: if no patch was needed, no other state may follow.
         let mut states = self.cluster.watch(&self.object).await?;
         loop {
             let service = self.next(&mut states).await?;
@@ -167,7 +167,7 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// Switches routing by tags. Returns false if it was so already.
+    /// Switches routing by tags. Returns false if nothing had to be changed.
     pub(crate) async fn tag_routing(&self, is_on: bool) -> Result<bool, AppError> {
         let mut states = self.cluster.watch(&self.object).await?;
         let mut conflicts = 0;
@@ -192,14 +192,19 @@ impl<'a> Rollout<'a> {
                     tracing::warn!("{error}; trying again")
                 }
                 Some(Err(error)) => return Err(error.into()),
-                None => return Err(AppError::outside("the watch of the InferenceService ended")),
+                None => {
+                    return Err(AppError::outside(format!(
+                        "the watch of InferenceService {} ended; retry",
+                        self.object.name
+                    )));
+                }
             }
         }
     }
 
     fn unchanged(&self, reason: &str, hint: &str) -> AppError {
         let ObjectRef { name, .. } = &self.object;
-        AppError::input(format!("InferenceService {name} is unchanged: {reason}")).with_hint(hint)
+        AppError::input(format!("cannot change InferenceService {name}: {reason}")).with_hint(hint)
     }
 
     fn lost(&self, reason: &str) -> AppError {
@@ -215,7 +220,7 @@ impl<'a> Rollout<'a> {
     }
 }
 
-/// Says what is waited for, once.
+/// Reports a reason to wait, unless it was the last one reported.
 fn wait_for(reason: &str, waiting_for: &mut String, say: &mut impl FnMut(&str)) {
     if waiting_for != reason {
         say(reason);
@@ -223,15 +228,14 @@ fn wait_for(reason: &str, waiting_for: &mut String, say: &mut impl FnMut(&str)) 
     }
 }
 
-/// The patch of a change that is not sent.
+/// Returns the patch of a change without sending it.
 pub(crate) fn dry(service: &Service, change: Change) -> Result<Option<Value>, AppError> {
     match plan(service, change) {
         Plan::Refused { reason, hint } => {
-            Err(AppError::input(format!("InferenceService {} would be unchanged: {reason}", service.name))
-                .with_hint(hint))
+            Err(AppError::input(format!("cannot change InferenceService {}: {reason}", service.name)).with_hint(hint))
         }
         Plan::NotYet { reason, .. } => {
-            Err(AppError::outside(format!("InferenceService {} cannot change yet: {reason}", service.name)))
+            Err(AppError::outside(format!("cannot change InferenceService {} yet: {reason}", service.name)))
         }
         Plan::Patch { patch, .. } => Ok(patch.map(|mut patch| {
             if let Some(patch) = patch.as_object_mut() {

@@ -6,21 +6,21 @@ use super::goal::Goal;
 use super::mode::Mode;
 use super::service::{Service, TAG_ROUTING};
 
-/// A change that somebody asks for.
+/// A requested change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Give the candidate this percent of the traffic: 0 to 100.
     Percent(u8),
     /// Give the newest revision all the traffic.
     Promote,
-    /// Give the revision before all the traffic: that of the candidate, or that before the promotion.
+    /// Give all the traffic to the previous revision: the stable one, or after a promotion the one before it.
     Rollback,
 }
 
-/// Way to a change.
+/// Next step of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
-    /// The change would have no effect, or another one than asked for.
+    /// The change would have no effect, or a different one than requested.
     Refused {
         /// Reason.
         reason: String,
@@ -65,7 +65,8 @@ pub fn plan(service: &Service, change: Change) -> Plan {
         },
         Change::Percent(_) if newest == stable => refused(
             &format!(
-                "there is no candidate: revision {newest} is the newest, and had all the traffic. KServe would send the rest to the revision before it"
+                "there is no candidate: revision {newest} is the newest and has already had all the traffic, so KServe would send the \
+                 rest to the revision before it"
             ),
             "apply the new model together with `canaryTrafficPercent: 0` first, and retry when KServe has made its revision",
         ),
@@ -84,7 +85,10 @@ pub fn plan(service: &Service, change: Change) -> Plan {
 /// Refuses services whose traffic KServe does not split.
 fn unusable(service: &Service) -> Option<Plan> {
     if let Some(reason) = &service.halted {
-        return Some(refused(&format!("KServe does not act on changes: {reason}"), "remove the cause first"));
+        return Some(refused(
+            &format!("KServe does not act on changes: {reason}"),
+            "remove that annotation first; an InferenceService that is being deleted cannot be changed",
+        ));
     }
     let (reason, hint) = match service.mode {
         Mode::Knative => return None,

@@ -27,9 +27,9 @@ pub struct Goal {
 pub enum Progress {
     /// The traffic is as it should be.
     Reached,
-    /// It is not yet; describes the current state.
+    /// The traffic is not there yet; describes the current state.
     Waiting(String),
-    /// It will not be: somebody changed the InferenceService.
+    /// The goal can no longer be reached: someone else changed the InferenceService.
     Lost(String),
 }
 

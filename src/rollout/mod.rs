@@ -5,8 +5,8 @@
 //!                        └────────► Goal::check ◄─ status after the patch
 //! ```
 //!
-//! KServe accepts changes that it then ignores, or that send traffic to the wrong revision (kserve/kserve#1968, #2097, #2130, #5335). So a
-//! change is refused with a reason if it would, and it is done when the status shows it, never because the API server accepted a patch.
+//! KServe accepts changes that it then ignores, or that send traffic to the wrong revision (kserve/kserve#1968, #2097, #2130, #5335). So
+//! such a change is refused with a reason, and a change is done when the status shows it, never because the API server accepted a patch.
 
 pub mod change;
 pub mod goal;

@@ -20,7 +20,7 @@ const DISABLE_AUTO_UPDATE: &str = "serving.kserve.io/disable-auto-update";
 /// Longest text of a condition that is kept, in characters.
 const MAX_TEXT: usize = 300;
 
-/// Most entries of traffic and conditions that are read: a status is written by others.
+/// Maximum number of entries of traffic and conditions that are read: others write the status.
 const MAX_ENTRIES: usize = 100;
 
 /// State of an InferenceService, as far as a rollout of its predictor needs it. A field of a wrong type counts as absent.
@@ -63,7 +63,7 @@ pub struct Service {
     /// Other field managers of the percent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub percent_managers: Vec<String>,
-    /// Components beside the predictor, which are split apart from it.
+    /// Components besides the predictor, whose traffic is split separately.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_components: Vec<String>,
     /// Time of creation.
@@ -226,7 +226,7 @@ impl Condition {
     }
 }
 
-/// Reads a text that is not empty, within a limit.
+/// Reads a string that is not empty, truncated to [`MAX_TEXT`].
 fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(|text| one_line(&truncate(text, MAX_TEXT)))
 }

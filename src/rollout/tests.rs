@@ -172,7 +172,7 @@ fn a_candidate_is_rolled_back_before_and_after_its_promotion() {
 }
 
 #[test]
-fn a_pin_after_a_promotion_is_not_done_in_its_first_phase() {
+fn a_rollback_after_a_promotion_is_not_done_in_its_first_phase() {
     let mut kserve = KServe::new();
     kserve.apply("r2", true, None);
     kserve.settle();
@@ -213,7 +213,7 @@ fn a_failed_candidate_is_never_promoted_and_can_be_rolled_back() {
 }
 
 #[test]
-fn a_percent_waits_for_the_candidate_so_that_a_pinned_revision_gets_nothing() {
+fn a_percent_waits_for_the_candidate_so_that_a_rolled_back_revision_gets_nothing() {
     let mut kserve = KServe::new();
     kserve.apply("r2", true, Some(0));
     kserve.settle();

@@ -1,4 +1,4 @@
-//! Changes that cannot be made, or that something gets in the way of.
+//! Changes that cannot be made, or that are interrupted.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn a_candidate_that_never_gets_ready_is_given_up_with_the_reason() {
     set.expect(
         4,
         &[
-            "error: InferenceService iris is not as it should be after 2s: ",
+            "error: InferenceService iris did not reach the requested traffic within 2s: ",
             &format!("revision {R2} is not ready: PredictorReady is False (RevisionFailed: "),
             "failed with message: the model cannot be loaded.",
             "hint: `iter8 k rollout status iris` shows its state",
@@ -31,7 +31,7 @@ fn a_split_that_never_takes_effect_is_given_up_with_the_reason() {
     let Some(case) = RolloutCase::with_candidate(0) else { return };
     case.hold_knative();
     let set = case.rollout(&["set", "iris", "--percent", "20", "--timeout", "2s"]);
-    set.expect(4, &[&format!("after 2s: revision {R2} gets 0 % of the traffic; expected 20 %")]);
+    set.expect(4, &[&format!("within 2s: revision {R2} gets 0 % of the traffic; expected 20 %")]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_third_revision_ends_the_wait() {
     set.end().expect(4, &[&format!("was lost: a newer revision appeared: {R3}; expected {R2}")]);
 }
 
-/// The same before the percent is set, which has to wait.
+/// The same while the percent is not set yet, because the candidate is not ready.
 #[test]
 fn a_third_revision_does_not_get_the_percent_of_the_second() {
     let Some(case) = RolloutCase::with_candidate(0) else { return };
@@ -122,7 +122,7 @@ fn a_missing_right_is_named() {
 }
 
 #[test]
-fn rights_on_the_one_service_are_enough() {
+fn permissions_on_the_one_service_are_enough() {
     let Some(case) = RolloutCase::with_candidate(20) else { return };
     let case = user(case, "[list, watch, patch]");
     case.rollout(&["set", "iris", "--percent", "50"]).exits(0);

@@ -1,4 +1,4 @@
-//! Changes that KServe would accept, and that would have no effect or another one.
+//! Changes that KServe would accept, but that would have no effect or a different one.
 
 use serde_json::json;
 

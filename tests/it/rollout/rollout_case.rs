@@ -77,7 +77,7 @@ impl RolloutCase {
         self.patch("kubectl", &json!({"model": {"storageUri": uri(version)}}));
     }
 
-    /// Decides the fate of a revision.
+    /// Sets the outcome of a revision.
     pub fn decide(&self, revision: &str, outcome: Outcome) {
         self.kserve.knative.decide(&self.case.namespace, revision, outcome);
     }
@@ -97,7 +97,7 @@ impl RolloutCase {
         self.case.get("isvc", "iris")
     }
 
-    /// Waits until the status is as it should be. Returns the InferenceService.
+    /// Waits until the status satisfies `is_so`. Returns the InferenceService.
     #[track_caller]
     pub fn wait(&self, is_so: impl Fn(&Value) -> bool) -> Value {
         self.case.cluster.wait_for("isvc", &self.case.namespace, "iris", |object| is_so(&object["status"]))
@@ -131,7 +131,7 @@ impl RolloutCase {
         self.case.k(["rollout"].iter().chain(args))
     }
 
-    /// Starts `iter8 k rollout`, and waits until it waits for this.
+    /// Starts `iter8 k rollout`, and waits until it reports this reason to wait.
     #[track_caller]
     pub fn start(&self, args: &[&str], waiting_for: &str) -> Running {
         self.case.start_and_wait(["rollout"].iter().chain(args), waiting_for)

@@ -59,7 +59,7 @@ enum Tags {
 
 #[derive(Debug, Args)]
 struct WaitingArgs {
-    /// Longest wait for the traffic; exit code 4 if it is not as it should be by then
+    /// Longest wait for the requested traffic; exit code 4 if it is not reached by then
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     timeout: GoDuration,
     /// Print the patch instead of sending it
@@ -77,7 +77,7 @@ pub(super) async fn promote(args: ChangeArgs) -> Result<Exit, AppError> {
     change(args.service, args.waiting, Change::Promote).await
 }
 
-/// Goes back to the revision before.
+/// Rolls back to the previous revision.
 pub(super) async fn roll_back(args: ChangeArgs) -> Result<Exit, AppError> {
     change(args.service, args.waiting, Change::Rollback).await
 }
@@ -123,7 +123,7 @@ pub(super) async fn tags(args: TagsArgs) -> Result<Exit, AppError> {
     let name = &args.service.name;
     output::to_stdout(&match is_changed {
         true => format!("{name}: routing by tags is {switch}; KServe makes a new revision of the same model\n"),
-        false => format!("{name}: routing by tags was {switch} already\n"),
+        false => format!("{name}: routing by tags is already {switch}\n"),
     })?;
     Ok(Exit::Done)
 }

@@ -16,13 +16,13 @@ use crate::cli::exit::Exit;
 pub(crate) enum RolloutCommand {
     /// Show revisions, their traffic, and why they are not ready
     Status(status::StatusArgs),
-    /// Give the newest revision a percent of the traffic, and wait for it
+    /// Give a percentage of the traffic to the newest revision, and wait until it has it
     Set(change::SetArgs),
-    /// Give the newest revision all the traffic, and wait for it
+    /// Give all the traffic to the newest revision, and wait until it has it
     Promote(change::ChangeArgs),
-    /// Give the revision before all the traffic, and wait for it
+    /// Give all the traffic to the previous revision, and wait until it has it
     Rollback(change::ChangeArgs),
-    /// Switch URLs for each revision on or off, before a rollout
+    /// Switch separate URLs for revisions on or off; not possible during a rollout
     Tags(change::TagsArgs),
 }
 

@@ -81,7 +81,7 @@ fn rendered(service: &Service, format: Format, now: Option<DateTime<Utc>>) -> Re
 const HEAD: [&str; 8] =
     ["NAME", "URL", "READY", "PREV", "LATEST", "PREVROLLEDOUTREVISION", "LATESTREADYREVISION", "AGE"];
 
-/// Renders the state: the verdict, the table that kubectl prints, URLs of revisions, and what is not as it should be.
+/// Renders the state: the verdict, the table that kubectl prints, URLs of revisions, and problems.
 fn text(service: &Service, now: Option<DateTime<Utc>>) -> String {
     let previous = service.traffic.iter().find(|entry| entry.tag.as_deref() == Some("prev"));
     let latest = service.traffic.iter().find(|entry| entry.latest);
@@ -110,7 +110,7 @@ fn text(service: &Service, now: Option<DateTime<Utc>>) -> String {
     text
 }
 
-/// Says which revision gets how much of the traffic, in one line.
+/// Describes the traffic of each revision in one line.
 pub(super) fn verdict(service: &Service) -> String {
     let mut revisions: Vec<&str> = service.traffic.iter().map(|entry| entry.revision.as_str()).collect();
     revisions.sort_unstable();

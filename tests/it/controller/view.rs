@@ -125,7 +125,7 @@ fn types_that_cannot_be_read_affect_only_the_routemaps_that_need_them() {
     snapshot(&case, "types_that_cannot_be_read", view(&[]).exits(0));
     view(&["shop-routemap", "late", "--wait"]).exits(0);
     for name in ["forbidden", "quota"] {
-        view(&[name, "--wait", "--timeout", "500ms"]).exits(1);
+        view(&[name, "--wait", "--timeout", "5s"]).exits(1);
     }
     let states: Value = serde_json::from_str(&view(&["forbidden", "-o", "json"]).exits(0).stdout).unwrap();
     assert!(states[0]["unreadable"][0].as_str().unwrap().contains("list deployments.apps"), "{states}");
@@ -159,7 +159,7 @@ fn waiting_ends_with_an_error_if_routes_are_not_in_place() {
     let Some(case) = ControllerCase::new() else { return };
     case.model("shop-0");
     case.apply(&routemap("shop"));
-    let output = routes(&case, &["--wait", "--timeout", "1s"]);
+    let output = routes(&case, &["--wait", "--timeout", "3s"]);
     output.exits(1);
     assert!(output.stdout.starts_with("1 routemap: routes of 1 are not in place\n"), "{output:#?}");
 }
@@ -212,7 +212,7 @@ fn a_plan_of_a_new_routemap_knows_the_object_that_exists() {
     let mirrored =
         "weight: 1\n    - destination: {host: shop-1.example}\n      weight: 1\n    mirror: {host: shop-1.example}";
     case.apply(&existing.replace("weight: 7", mirrored));
-    let output = routes(&case, &["--plan", "-f", path.to_str().unwrap(), "--wait", "--timeout", "1s"]);
+    let output = routes(&case, &["--plan", "-f", path.to_str().unwrap(), "--wait", "--timeout", "3s"]);
     output.exits(1);
     assert!(output.stdout.contains("differs in spec.http[0].mirror"), "{output:#?}");
 }

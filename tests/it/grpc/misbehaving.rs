@@ -1,5 +1,7 @@
 //! Servers that misbehave: no panic, no hang beyond the timeouts, and each failure has its cause.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -352,16 +354,21 @@ async fn one_failed_call_of_reflection_is_repeated() {
         })
         .await;
         let bad_address = bad.address;
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
         tokio::spawn(async move {
             let mut targets = [bad_address].into_iter().chain(std::iter::repeat(model));
             while let (Ok((mut here, _)), Some(target)) = (listener.accept().await, targets.next()) {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 let mut there = tokio::net::TcpStream::connect(target).await.unwrap();
                 tokio::spawn(async move { tokio::io::copy_bidirectional(&mut here, &mut there).await });
             }
         });
-        let with = json!({"host": host, "call": "inference.GRPCInferenceService/ServerLive", "total": 4, "reflect-metadata": {}});
+        let with = json!({"host": host, "call": "inference.GRPCInferenceService/ServerLive", "total": 4, "concurrency": 1, "reflect-metadata": {}});
         assert_eq!(outcomes(&run(with).await.unwrap()), "OK×4", "{first:?}");
         assert_eq!(bad.calls(), 1);
+        // The failed call of reflection, its repetition, and the load: without the repetition, the built-in description would be used.
+        assert_eq!(connections.load(Ordering::Relaxed), 3, "{first:?}");
     }
     service.shutdown().await;
 }

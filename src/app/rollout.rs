@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::AppError;
@@ -99,6 +99,20 @@ impl<'a> Rollout<'a> {
             ))
             .with_hint(format!("`iter8 k rollout status {name}` shows its state; to wait longer, raise --timeout")))
         })
+    }
+
+    /// Returns the patch of a change without sending it; `None` if there is nothing to change.
+    pub(crate) async fn dry(&self, change: Change) -> Result<Option<Value>, AppError> {
+        match plan(&self.service().await?, change) {
+            Plan::Refused { reason, hint } => Err(self.unchanged(&reason, &hint)),
+            Plan::NotYet { reason, .. } => {
+                let hint = "without --dry, the command waits for that; or retry later";
+                Err(AppError::outside(format!("cannot change InferenceService {} yet: {reason}", self.object.name))
+                    .with_hint(hint))
+            }
+            // The version of the object is of no use in a file.
+            Plan::Patch { patch, .. } => Ok(patch.map(|patch| json!({"spec": patch["spec"]}))),
+        }
     }
 
     /// Sends the patch of a change, as soon as it is possible.
@@ -225,23 +239,5 @@ fn wait_for(reason: &str, waiting_for: &mut String, say: &mut impl FnMut(&str)) 
     if waiting_for != reason {
         say(reason);
         *waiting_for = reason.to_owned();
-    }
-}
-
-/// Returns the patch of a change without sending it.
-pub(crate) fn dry(service: &Service, change: Change) -> Result<Option<Value>, AppError> {
-    match plan(service, change) {
-        Plan::Refused { reason, hint } => {
-            Err(AppError::input(format!("cannot change InferenceService {}: {reason}", service.name)).with_hint(hint))
-        }
-        Plan::NotYet { reason, .. } => {
-            Err(AppError::outside(format!("cannot change InferenceService {} yet: {reason}", service.name)))
-        }
-        Plan::Patch { patch, .. } => Ok(patch.map(|mut patch| {
-            if let Some(patch) = patch.as_object_mut() {
-                patch.remove("metadata");
-            }
-            patch
-        })),
     }
 }

@@ -40,6 +40,9 @@ const HOLDER: &str = "cleanup";
 const UNSTOPPED: &str =
     "a controller without leader election would set the finalizers again; scale it to 0 replicas first";
 
+/// Longest pause between two attempts: those on one object take a small part of the Lease's duration.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// Attempts to change an object that others change at the same time.
 const ATTEMPTS: u32 = 10;
 
@@ -227,7 +230,7 @@ async fn remove(writer: &Writer, resource: &kube::api::ApiResource, key: &Object
                 tokio::time::sleep(pause.max(at_least)).await;
             }
         }
-        pause *= 2;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     let message = format!("gave up removing the finalizer of {} {key} after {ATTEMPTS} attempts", resource.plural);
     let error = last.unwrap_or_else(|| ClusterError::new(ClusterErrorKind::Conflict, message));

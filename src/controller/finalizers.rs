@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::index::{FINALIZER, FinalizerTask};
 use super::keys::ResourceKey;
 use super::queue::Next;
-use super::shared::Shared;
+use super::shared::{Shared, with_hint};
 use super::writer::{ReadVersion, WriteError};
 use crate::adapters::kubernetes::api_resource;
 use crate::ports::cluster::ClusterErrorKind;
@@ -37,7 +37,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ResourceKey) -> Next {
             return Next::Retry(pause);
         }
         Err(WriteError::Rejected(error)) => {
-            tracing::warn!("cannot change the finalizers of {}: {}", key.key, error.message);
+            tracing::warn!("cannot change the finalizers of {}: {}", key.key, with_hint(&error));
             return Next::Retry(Duration::from_secs(30));
         }
         Err(WriteError::Owned(_)) => return Next::Retry(Duration::from_secs(30)),

@@ -107,7 +107,8 @@ impl Live {
     }
 }
 
-fn hash(value: &Value) -> u64 {
+/// Hashes an object.
+pub(super) fn hash(value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.to_string().hash(&mut hasher);
     hasher.finish()

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::index::{Affected, RoutemapObject, Target};
 use super::keys::ResourceKey;
-use super::live::Live;
+use super::live::{Live, hash};
 use super::queue::Next;
 use super::report;
 use super::shared::{Blocked, Settled, Shared};
@@ -256,12 +256,4 @@ fn war_pause(settled: Settled) -> Option<Instant> {
     let pause = Duration::from_secs(1 << settled.repairs.min(8).saturating_sub(2)).min(LONGEST_WAR_PAUSE);
     let until = last + pause;
     (Instant::now() < until).then_some(until)
-}
-
-/// Hashes a desired object.
-fn hash(desired: &Value) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    desired.to_string().hash(&mut hasher);
-    hasher.finish()
 }

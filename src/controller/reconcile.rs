@@ -53,13 +53,13 @@ pub(super) async fn reconcile(shared: Arc<Shared>, key: ObjectKey) -> Next {
         true => apply(shared, &object, &decision, &known).await,
         false => Next::Wait,
     };
-    match (next, decision.redecide_at) {
-        (Next::Wait, Some(at)) => {
-            let pause = (at - shared.now()).to_std().unwrap_or_default();
-            Next::At(Instant::now() + pause)
-        }
-        (next, _) => next,
-    }
+    let hold = decision.redecide_at.map(|at| (at - shared.now()).to_std().unwrap_or_default());
+    or_at_end_of_hold(next, hold)
+}
+
+/// Adds the end of a hold, which no event marks. An output that is delayed must not keep the others from moving their traffic then.
+fn or_at_end_of_hold(next: Next, hold: Option<Duration>) -> Next {
+    next.sooner(hold.map_or(Next::Wait, |hold| Next::At(Instant::now() + hold)))
 }
 
 /// Handles a routemap that cannot be decided because a type was never readable. After a while, finalizers no longer hold its resources that
@@ -103,4 +103,19 @@ async fn apply(shared: &Arc<Shared>, object: &RoutemapObject, decision: &Decisio
         shared.finalizers.push_all(&done);
     }
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delayed_output_does_not_delay_the_end_of_a_hold() {
+        let at = |seconds| Next::At(Instant::now() + Duration::from_secs(seconds));
+        let hold = Some(Duration::from_secs(5));
+        assert_eq!(or_at_end_of_hold(at(60), hold), at(5));
+        assert_eq!(or_at_end_of_hold(at(2), hold), at(2));
+        assert_eq!(or_at_end_of_hold(Next::Wait, hold), at(5));
+        assert_eq!(or_at_end_of_hold(Next::Wait, None), Next::Wait);
+    }
 }

@@ -7,7 +7,7 @@ use super::events::{EventType, Regarding};
 use super::index::{RoutemapObject, Target};
 use super::keys::ObjectKey;
 use super::metrics::ErrorReason;
-use super::shared::Shared;
+use super::shared::{Shared, with_hint};
 use super::writer::WriteError;
 use crate::model::text::one_line;
 use crate::routing::Decision;
@@ -163,10 +163,7 @@ pub(super) fn write_failed(shared: &Shared, object: &RoutemapObject, desired: &D
             ),
         ),
         WriteError::Transient(error, _) => ("ApplyFailed", ErrorReason::ApplyFailed, error.message.clone()),
-        WriteError::Rejected(error) => {
-            let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            ("ApplyRejected", ErrorReason::ApplyRejected, format!("{}{hint}", error.message))
-        }
+        WriteError::Rejected(error) => ("ApplyRejected", ErrorReason::ApplyRejected, with_hint(error)),
     };
     shared.metrics.failed(metric);
     tracing::warn!("routemap {}: {note}", object.key);

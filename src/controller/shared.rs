@@ -283,7 +283,7 @@ impl Shared {
     /// Returns the reason why a collection was not read yet.
     pub(super) fn unready(&self, what: &str) -> String {
         match self.unreadable.lock().get(what) {
-            Some(error) => error.message.clone(),
+            Some(error) => with_hint(error),
             None => format!("{what} are not listed yet"),
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::finalizer_search::with_finalizer;
 use super::index::Affected;
 use super::keys::TypeId;
-use super::shared::Shared;
+use super::shared::{Shared, with_hint};
 use super::watches::is_watched;
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::ClusterErrorKind;
@@ -71,7 +71,7 @@ async fn sweep_type(shared: &Shared, of_type: TypeId, kind: &ResourceKind, turn:
                 let pause = PAUSE.as_secs();
                 tracing::warn!(
                     "cannot search for finalizers of earlier controllers, retrying in {pause} s: {}",
-                    error.message
+                    with_hint(&error)
                 );
                 tokio::time::sleep(PAUSE).await;
             }

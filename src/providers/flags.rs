@@ -200,7 +200,8 @@ pub(super) fn of_object(map: &Map<String, Value>, is_data: &dyn Fn(&str) -> bool
         let number = |word: &str| find(map, word).and_then(Value::as_f64);
         ASKED.iter().find_map(|(asked, answered)| {
             let (all, part) = (number(asked)?, number(answered)?);
-            (part < all && !is_data(asked) && !is_data(answered)).then(|| format!("{part} of {all} servers responded"))
+            (part < all && !is_data(asked) && !is_data(answered))
+                .then(|| format!("only {part} of {all} queried parts responded"))
         })
     };
     map.iter().filter(|(key, _)| !is_data(key)).find_map(of_entry).or_else(of_numbers)

@@ -1,6 +1,8 @@
 //! Errors and signs of partial data within a response, at any depth: in the objects on the way to the data, in the responses of a batch, and
 //! in objects beside the data, such as `extensions` and `responseHeader`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::failure;
@@ -78,7 +80,8 @@ pub(super) fn warnings(body: &Value, question: &Question<'_>) -> Vec<String> {
         }
         None::<()>
     });
-    found.dedup();
+    let mut known = BTreeSet::new();
+    found.retain(|warning| known.insert(warning.clone()));
     found
 }
 

@@ -163,12 +163,7 @@ impl Doubts {
 
 /// Reads the warnings of a response, at any depth.
 fn warnings_in(body: &[u8], question: &Question<'_>) -> Vec<String> {
-    // Most responses have none.
-    let is_likely = ["arn", "otice", "otif", "iagnostic", "essages"]
-        .iter()
-        .any(|part| body.windows(part.len()).any(|window| window == part.as_bytes()));
-    let json = is_likely.then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
-    json.map(|body| nested::warnings(&body, question)).unwrap_or_default()
+    serde_json::from_slice(body).map(|body: Value| nested::warnings(&body, question)).unwrap_or_default()
 }
 
 /// Reads a response with an error status.

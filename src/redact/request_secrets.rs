@@ -69,6 +69,10 @@ impl RequestSecrets {
 
     /// Adds known secrets, and returns true if any was new.
     pub(crate) fn add(&mut self, secrets: &[String]) -> bool {
+        // All encodings are computed anew otherwise.
+        if secrets.iter().all(|secret| self.secrets.contains(secret)) {
+            return false;
+        }
         let known = self.secrets.len();
         self.secrets.extend_from_slice(secrets);
         *self = std::mem::take(self).sorted();

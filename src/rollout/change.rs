@@ -59,10 +59,7 @@ pub fn plan(service: &Service, change: Change) -> Plan {
     match change {
         Change::Rollback => rollback(service, newest, stable),
         Change::Promote if newest == stable => promoted(service, newest),
-        Change::Promote => match service.unready() {
-            Some(reason) => refused(&reason, "fix the model, or go back with `iter8 k rollout rollback`"),
-            None => patched(service, newest, None, None),
-        },
+        Change::Promote => ready_or_refused(service, || patched(service, newest, None, None)),
         Change::Percent(_) if newest == stable => refused(
             &format!(
                 "there is no candidate: revision {newest} is the newest and has already had all the traffic, so KServe would send the \
@@ -70,6 +67,8 @@ pub fn plan(service: &Service, change: Change) -> Plan {
             ),
             "apply the new model together with `canaryTrafficPercent: 0` first, and retry when KServe has made its revision",
         ),
+        // With all the traffic, KServe would promote a candidate unseen, as soon as it is ready.
+        Change::Percent(100) => ready_or_refused(service, || patched(service, newest, Some(100), None)),
         Change::Percent(percent) => match service.unready() {
             // Until then, the percent goes to the newest revision that is ready, which is one that was rolled back (kserve/kserve#2130).
             Some(reason) if percent > 0 && service.latest_ready_revision.as_ref() != Some(stable) => {
@@ -79,6 +78,14 @@ pub fn plan(service: &Service, change: Change) -> Plan {
             // Without a percent, KServe would promote a candidate that is starting as soon as it is ready.
             _ => patched(service, newest, Some(percent), Some(stable)),
         },
+    }
+}
+
+/// Refuses to promote a revision that is not ready.
+fn ready_or_refused(service: &Service, promotion: impl FnOnce() -> Plan) -> Plan {
+    match service.unready() {
+        Some(reason) => refused(&reason, "fix the model, or go back with `iter8 k rollout rollback`"),
+        None => promotion(),
     }
 }
 

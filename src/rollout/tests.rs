@@ -193,7 +193,9 @@ fn a_failed_candidate_is_never_promoted_and_can_be_rolled_back() {
     kserve.apply("r2", false, Some(20));
     kserve.settle();
     assert_eq!(kserve.service().percent_of("r1"), 100, "KServe gives the percent to the old revision");
-    assert_eq!(kserve.refusal(Change::Promote), "revision r2 is not ready: PredictorReady is Unknown");
+    for promotion in [Change::Promote, Change::Percent(100)] {
+        assert_eq!(kserve.refusal(promotion), "revision r2 is not ready: PredictorReady is Unknown");
+    }
     let Plan::Patch { patch: Some(patch), goal } = plan(&kserve.service(), Change::Percent(30)) else { panic!() };
     let mut failing = kserve.clone();
     failing.patch(&patch);

@@ -129,7 +129,10 @@ impl Progress<'_> {
                 format!("{done} of {planned} tasks are done; {task} is running")
             }
             RunState::Running if done > planned => {
-                format!("`numCompletedTasks` is {}, but there are {planned} tasks", self.counted)
+                format!(
+                    "`numCompletedTasks` is {}, but there are {planned} tasks; run the experiment again",
+                    self.counted
+                )
             }
             RunState::Running => format!("{done} of {planned} tasks are done"),
             RunState::Completed if planned == 0 => "the experiment has no tasks".to_owned(),

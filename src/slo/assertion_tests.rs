@@ -126,7 +126,7 @@ fn the_count_of_all_loops_in_early_documents_of_iter8_is_understood() {
     assert_eq!(counted(12), ("- + +".to_owned(), [all.to_owned(), "no task failed".to_owned()]));
     let some = ["2 of 3 tasks are done", "no task has failed so far"].map(str::to_owned);
     assert_eq!(counted(11), ("-? +? +?".to_owned(), some));
-    let too_many = "`numCompletedTasks` is 7, but there are 3 tasks";
+    let too_many = "`numCompletedTasks` is 7, but there are 3 tasks; run the experiment again";
     let mut experiment = golden("iter8-multi-loop");
     let result = experiment.result.as_mut().unwrap();
     (result.num_completed_tasks, result.num_loops) = (7, 2);

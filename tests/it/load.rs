@@ -686,19 +686,23 @@ fn judged(server: &MisbehavingServer, disturb: impl FnOnce(rustix::process::Pid)
     (verdict.code, verdict.stdout)
 }
 
+/// Suspends a program in the middle of its load.
+#[cfg(target_os = "linux")]
+fn suspend(program: rustix::process::Pid, server: &MisbehavingServer, pause: Duration) {
+    use rustix::process::{Signal, kill_process};
+    server.wait_for_requests(300);
+    kill_process(program, Signal::STOP).unwrap();
+    // As long as the stall of a server that is compared: nothing else ends it.
+    std::thread::sleep(pause);
+    kill_process(program, Signal::CONT).unwrap();
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_violation_by_delays_of_the_program_itself_is_inconclusive() {
-    use rustix::process::{Signal, kill_process};
     let pause = Duration::from_millis(400);
     let server = MisbehavingServer::always(Reply::ok("ok"));
-    let stopped = judged(&server, |program| {
-        server.wait_for_requests(300);
-        kill_process(program, Signal::STOP).unwrap();
-        // As long as the stall of the other server below: nothing else ends it.
-        std::thread::sleep(pause);
-        kill_process(program, Signal::CONT).unwrap();
-    });
+    let stopped = judged(&server, |program| suspend(program, &server, pause));
     assert_eq!(stopped.0, Some(5), "{}", stopped.1);
     assert!(stopped.1.contains("late although a connection was free"), "{}", stopped.1);
     // The same delay by the service.
@@ -710,16 +714,9 @@ fn a_violation_by_delays_of_the_program_itself_is_inconclusive() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_rate_that_was_missed_while_the_program_was_stopped_is_not_the_services_fault() {
-    use rustix::process::{Signal, kill_process};
     let pause = Duration::from_millis(2_500);
     let server = MisbehavingServer::always(Reply::ok("ok"));
-    let stopped = judged(&server, |program| {
-        server.wait_for_requests(300);
-        kill_process(program, Signal::STOP).unwrap();
-        // As long as the stall of the other server below: nothing else ends it.
-        std::thread::sleep(pause);
-        kill_process(program, Signal::CONT).unwrap();
-    });
+    let stopped = judged(&server, |program| suspend(program, &server, pause));
     assert_eq!(stopped.0, Some(5), "{}", stopped.1);
     assert!(stopped.1.contains("the load generator was stopped or got no CPU time for"), "{}", stopped.1);
     // The same stall of the service. The p95 violates its limit, but the missed rate comes first.

@@ -91,14 +91,18 @@ pub(crate) async fn run(args: RoutesArgs) -> Result<Exit, AppError> {
             return watch(&mut routes, &args).await;
         }
         if !args.wait {
-            let states = show(&routes, &args).await?;
+            let states = routes.states().await;
+            show(&states, &routes.place, &args)?;
             // The controller would never apply this plan.
             let is_refused = args.plan && states.iter().any(RoutemapState::is_refused);
             return Ok(if is_refused { Exit::BadInput } else { Exit::Done });
         }
-        let is_in_place = timeout_at(deadline, wait(&mut routes)).await.is_ok();
-        show(&routes, &args).await?;
-        Ok(if is_in_place { Exit::Done } else { Exit::AssertionFailed })
+        let (states, exit) = match timeout_at(deadline, wait(&mut routes)).await {
+            Ok(states) => (states, Exit::Done),
+            Err(_) => (routes.states().await, Exit::AssertionFailed),
+        };
+        show(&states, &routes.place, &args)?;
+        Ok(exit)
     };
     tokio::select! {
         shown = showing => shown,
@@ -113,18 +117,19 @@ async fn watch(routes: &mut Routes, args: &RoutesArgs) -> Result<Exit, AppError>
         // Times since a change grow without a change.
         let without_times = text(&states, &routes.place, args, None);
         if without_times != last {
-            show(routes, args).await?;
+            show(&states, &routes.place, args)?;
             last = without_times;
         }
         routes.changed().await;
     }
 }
 
-async fn wait(routes: &mut Routes) {
+/// Returns the states as soon as all routes are in place.
+async fn wait(routes: &mut Routes) -> Vec<RoutemapState> {
     loop {
         let states = routes.states().await;
         if !states.is_empty() && states.iter().all(RoutemapState::is_in_place) {
-            return;
+            return states;
         }
         let _ = tokio::time::timeout(RETRY_INTERVAL, routes.changed()).await;
     }
@@ -136,19 +141,16 @@ fn unread(args: &RoutesArgs) -> AppError {
         .with_hint("check that the API server is reachable, or raise --timeout")
 }
 
-/// Prints the states, and returns them.
-async fn show(routes: &Routes, args: &RoutesArgs) -> Result<Vec<RoutemapState>, AppError> {
-    let states = routes.states().await;
+fn show(states: &[RoutemapState], place: &str, args: &RoutesArgs) -> Result<(), AppError> {
     let text = match args.format {
         Format::Json => {
-            let text = serde_json::to_string_pretty(&states);
+            let text = serde_json::to_string_pretty(states);
             let text = text.map_err(|error| AppError::outside("cannot write the states").caused_by(error))?;
             printable_json(&text) + "\n"
         }
-        Format::Text => text(&states, &routes.place, args, Some(now())),
+        Format::Text => text(states, place, args, Some(now())),
     };
-    output::to_stdout(&text)?;
-    Ok(states)
+    output::to_stdout(&text)
 }
 
 /// Renders the states: the verdict first.

@@ -15,7 +15,7 @@ use super::states::{Compared, RoutePhase, RouteState};
 use crate::adapters::kubernetes::{MANAGER, Operation, api_resource};
 use crate::controller::keys::ResourceKey;
 use crate::controller::live::Live;
-use crate::controller::shared::Shared;
+use crate::controller::shared::{Shared, with_hint};
 use crate::ports::cluster::ClusterError;
 use crate::routing::drift::projection;
 use crate::routing::target::Desired;
@@ -51,7 +51,7 @@ impl Comparisons {
                     route.is_live(Arc::new(live));
                 }
                 Ok(None) => route.state = RoutePhase::Missing,
-                Err(error) => route.detail = Some(error.message),
+                Err(error) => route.detail = Some(with_hint(&error)),
             }
         }
         if route.state == RoutePhase::Differs {

@@ -14,8 +14,6 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::controller_case::{CONFIG, Controller, ControllerCase, model, routemap, weights};
-use crate::kubernetes::cluster_case::ClusterCase;
-use crate::support::kubernetes::ControlPlane;
 use crate::support::runtime::{block_on, spawn};
 
 /// Requests of the benchmark at the same time.
@@ -55,12 +53,8 @@ struct Seen {
 
 impl Bench {
     fn new(count: usize, original: Option<String>) -> Option<Self> {
-        let cluster: &'static ControlPlane = Box::leak(Box::new(ControlPlane::own()?));
-        if !cluster.crds() {
-            return None;
-        }
-        let case = ControllerCase { case: ClusterCase::of(cluster) };
-        let bench = Self { client: cluster.client(), case, original, count, seen: Arc::default() };
+        let case = ControllerCase::own()?;
+        let bench = Self { client: case.case.cluster.client(), case, original, count, seen: Arc::default() };
         block_on(bench.create());
         bench.watch();
         Some(bench)

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use serde_json::{Value, json};
 
 use crate::kubernetes::cluster_case::ClusterCase;
-use crate::support::kubernetes::TIMEOUT;
+use crate::support::kubernetes::{ControlPlane, TIMEOUT};
 
 /// Configuration of the controllers.
 pub const CONFIG: &str = "
@@ -41,6 +41,12 @@ impl ControllerCase {
     pub fn new() -> Option<Self> {
         let case = ClusterCase::without_node()?;
         case.cluster.crds().then_some(Self { case })
+    }
+
+    /// A namespace of a cluster of its own, which the test may stop; `None` if this machine has no control plane.
+    pub fn own() -> Option<Self> {
+        let cluster: &'static ControlPlane = Box::leak(Box::new(ControlPlane::own()?));
+        cluster.crds().then(|| Self { case: ClusterCase::of(cluster) })
     }
 
     /// Starts a controller with this configuration and these flags.

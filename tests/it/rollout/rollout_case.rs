@@ -38,6 +38,16 @@ impl RolloutCase {
         Self::with_stable().map(|case| case.candidate(percent))
     }
 
+    /// A namespace whose InferenceService has a second revision with 20 %, which failed.
+    pub fn with_failed_candidate() -> Option<Self> {
+        let case = Self::with_stable()?;
+        case.decide(R2, Outcome::Failed("the model cannot be loaded"));
+        case.apply(2, Some(20));
+        case.wait_for_revision(R2);
+        case.wait(|status| status["conditions"].to_string().contains("the model cannot be loaded"));
+        Some(case)
+    }
+
     /// Applies the first version of the model, and waits until it has all the traffic.
     #[track_caller]
     pub fn stable(self) -> Self {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use serde_json::json;
 
 use super::rollout_case::{R1, R2, RolloutCase, without_progress};
-use crate::support::kubernetes::{Outcome, TIMEOUT};
+use crate::support::kubernetes::TIMEOUT;
 use crate::support::transcript::transcript;
 
 /// The steps of KServe's canary tutorial, with the table that it shows at each.
@@ -36,12 +36,8 @@ fn status_as_json_has_revisions_traffic_and_conditions() {
 
 #[test]
 fn status_says_why_a_candidate_is_not_ready() {
-    let Some(case) = RolloutCase::with_stable() else { return };
+    let Some(case) = RolloutCase::with_failed_candidate() else { return };
     let _transcript = transcript!();
-    case.decide(R2, Outcome::Failed("the model cannot be loaded"));
-    case.apply(2, Some(20));
-    case.wait_for_revision(R2);
-    case.wait(|status| status["conditions"].to_string().contains("the model cannot be loaded"));
     case.rollout(&["status", "iris"]).snapshot(0);
 }
 

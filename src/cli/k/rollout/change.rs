@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::ServiceArgs;
 use crate::app::error::AppError;
-use crate::app::rollout::{Change, Changed, dry};
+use crate::app::rollout::{Change, Changed};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
@@ -87,7 +87,7 @@ async fn change(service: ServiceArgs, waiting: WaitingArgs, change: Change) -> R
     let place = service.cluster().await?;
     let rollout = service.rollout(&place);
     if waiting.dry {
-        let patch = dry(&rollout.service().await?, change)?;
+        let patch = rollout.dry(change).await?;
         let text = match patch {
             None => "# nothing to change\n".to_owned(),
             Some(patch) => {

@@ -18,7 +18,7 @@ const SOURCES: [(&str, &str); 8] = [
     ("gateway-api-referencegrants.yaml", "  name: referencegrants.gateway.networking.k8s.io\n"),
 ];
 
-/// What KServe's manager needs in addition.
+/// Definitions that only KServe's manager needs.
 const KSERVE: [(&str, &str); 5] = [
     ("kserve-servingruntimes.yaml", "  name: servingruntimes.serving.kserve.io\n"),
     ("kserve-clusterservingruntimes.yaml", "  name: clusterservingruntimes.serving.kserve.io\n"),

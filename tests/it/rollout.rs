@@ -2,6 +2,7 @@
 
 mod changes;
 mod faults;
+mod gateway;
 mod refusals;
 mod rollout_case;
 mod status;

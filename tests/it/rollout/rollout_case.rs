@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::cluster_case::{ClusterCase, Running};
 use crate::support::cli_case::CliOutput;
-use crate::support::kubernetes::{KServe, Outcome};
+use crate::support::kubernetes::{Gateway, KServe, Model, Outcome};
 
 /// Revisions of the InferenceService, the oldest first.
 pub const R1: &str = "iris-predictor-00001";
@@ -46,6 +46,11 @@ impl RolloutCase {
         case.wait_for_revision(R2);
         case.wait(|status| status["conditions"].to_string().contains("the model cannot be loaded"));
         Some(case)
+    }
+
+    /// Starts the namespace's gateway. Models are named by their addresses.
+    pub fn gateway(&self, models: &[(&str, Model)]) -> Gateway {
+        Gateway::start(self.kserve, &self.case.namespace, models)
     }
 
     /// Applies the first version of the model, and waits until it has all the traffic.

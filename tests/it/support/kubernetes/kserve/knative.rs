@@ -81,6 +81,16 @@ impl Knative {
         self.decided.notify_one();
     }
 
+    /// Template of a revision that is ready.
+    pub(super) fn ready_template(&self, namespace: &str, revision: &str) -> Option<Value> {
+        let (service, number) = revision.rsplit_once('-')?;
+        let state = self.state.lock().unwrap();
+        let service = state.services.get(&(namespace.to_owned(), service.to_owned()))?;
+        let outcome = state.outcomes.get(&(namespace.to_owned(), revision.to_owned()));
+        let template = service.templates.get(number.parse::<usize>().ok()?.checked_sub(1)?)?;
+        outcome.is_none_or(|outcome| *outcome == Outcome::Ready).then(|| template.clone())
+    }
+
     pub(super) fn stop(&self) {
         if let Some(task) = self.task.lock().unwrap().take() {
             task.abort();
@@ -88,14 +98,19 @@ impl Knative {
     }
 }
 
-async fn run(knative: Arc<Knative>, client: kube::Client) {
-    let kind = ApiResource {
+/// Knative Services.
+pub(super) fn kind() -> ApiResource {
+    ApiResource {
         group: "serving.knative.dev".to_owned(),
         version: "v1".to_owned(),
         api_version: "serving.knative.dev/v1".to_owned(),
         kind: "Service".to_owned(),
         plural: "services".to_owned(),
-    };
+    }
+}
+
+async fn run(knative: Arc<Knative>, client: kube::Client) {
+    let kind = kind();
     let services: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
     let mut events = std::pin::pin!(watcher(services, watcher::Config::default()).default_backoff());
     loop {

@@ -2,6 +2,7 @@
 //!
 //! The manager reconciles every InferenceService of its cluster, so tests that write the status themselves cannot share the cluster.
 
+mod gateway;
 mod knative;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Instant;
 use base64::Engine;
 use serde_json::json;
 
+pub use gateway::{Gateway, Model};
 pub use knative::{Knative, Outcome};
 
 use super::control_plane::free_port;

@@ -4,5 +4,7 @@ mod changes;
 mod faults;
 mod gateway;
 mod refusals;
+mod replays;
 mod rollout_case;
 mod status;
+mod tutorials;

@@ -1,25 +1,19 @@
 //! The tutorials of `docs/`, command by command on a real control plane, with the controller that their first command installs.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::cli_case::CliOutput;
 use crate::support::files;
 use crate::support::kubernetes::{ControlPlane, Node, TIMEOUT};
-use crate::support::markdown::{Fence, fences};
-use crate::support::tools;
+use crate::support::tutorial::{Shell, blocks};
 
 /// Namespace of the tutorials.
 const NAMESPACE: &str = "modelmesh-serving";
 
-/// A reader of the tutorials: a cluster, and the programs that the commands name.
+/// A cluster in which a tutorial is followed.
 struct Reader {
     cluster: &'static ControlPlane,
-    kubeconfig: PathBuf,
-    path: std::ffi::OsString,
 }
 
 impl Reader {
@@ -29,28 +23,11 @@ impl Reader {
         if !cluster.crds() {
             return None;
         }
-        let helm = tools::needed("helm")?;
-        let kubectl = tools::needed("kubectl")?;
-        let iter8 = Path::new(env!("CARGO_BIN_EXE_iter8"));
-        let own = [helm.parent()?, kubectl.parent()?, iter8.parent()?].map(Path::to_owned);
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).unwrap();
         cluster.kubectl_with_input(
             &["apply", "-f", "-"],
             &format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"),
         );
-        Some(Self { cluster, kubeconfig: cluster.kubeconfig(), path })
-    }
-
-    /// Runs a block as a reader would.
-    #[track_caller]
-    fn run(&self, block: &Fence) -> CliOutput {
-        let mut command = Command::new("bash");
-        command.args(["-e", "-o", "pipefail", "-c", &block.lines.join("\n")]).current_dir(files::root());
-        command.env("PATH", &self.path).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
-        let output = CliOutput::run(&mut command, &files::root());
-        output.exits(0);
-        output
+        Some(Self { cluster })
     }
 
     fn set_ready(&self, model: &str, status: &str) {
@@ -87,15 +64,14 @@ fn routes(object: &Value) -> Vec<String> {
 
 /// Runs a tutorial. `candidate` are the routes while both versions are ready, `weighted` those after the weights were changed.
 fn follow(reader: &Reader, tutorial: &str, candidate: &[&str], weighted: &[&str]) {
-    let text = files::text(&files::root().join("docs/tutorials").join(tutorial));
+    let (root, kubeconfig) = (files::root(), reader.cluster.kubeconfig());
+    let Some(shell) = Shell::new(&root, &kubeconfig) else { return };
     let alone = ["wisdom-0"];
-    let blocks = fences(&text);
+    let blocks = blocks(tutorial);
     assert!(blocks.len() > 8, "{tutorial}");
-    for block in blocks.iter().filter(|block| block.language == "shell") {
-        let name = block.comment.as_deref().and_then(|comment| comment.strip_prefix("test: "));
-        let name = name.unwrap_or_else(|| panic!("{tutorial}:{}: no `<!-- test: NAME -->`", block.line));
-        let output = reader.run(block);
-        match name {
+    for block in blocks {
+        let output = shell.run(&block);
+        match block.name.as_str() {
             "install" => {
                 reader
                     .cluster
@@ -144,7 +120,7 @@ fn follow(reader: &Reader, tutorial: &str, candidate: &[&str], weighted: &[&str]
                 }
             }
             "show" => assert!(output.stdout.contains("wisdom"), "{output:#?}"),
-            other => panic!("{tutorial}:{}: unknown block {other}", block.line),
+            other => panic!("{tutorial}: unknown block {other}"),
         }
     }
 }

@@ -22,7 +22,7 @@ fn predict(gateway: &Gateway, host: &str) -> Answer {
 }
 
 /// Sends predictions, one after the other, and counts the revisions that responded; those that failed have their status added.
-fn counts(gateway: &Gateway, host: &str, requests: usize) -> BTreeMap<String, usize> {
+pub fn counts(gateway: &Gateway, host: &str, requests: usize) -> BTreeMap<String, usize> {
     block_on(async {
         let mut client = Client::new(gateway.address.port());
         let mut counts = BTreeMap::new();

@@ -22,3 +22,5 @@ pub mod runtime;
 pub mod rust_source;
 pub mod tools;
 pub mod transcript;
+#[cfg(target_os = "linux")]
+pub mod tutorial;

@@ -6,6 +6,8 @@ use crate::pipeline::PipelineError;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{RecordingError, StoreError};
 use crate::tasks::TaskError;
+use crate::traffic::TrafficError;
+use crate::traffic::error::TrafficErrorKind;
 use crate::values::input::{InputError, InputErrors};
 
 /// Kind of an error; each has its own exit code.
@@ -169,6 +171,16 @@ impl From<ClusterError> for AppError {
         let kind = match error.kind {
             ClusterErrorKind::Config => ErrorKind::BadInput,
             _ => ErrorKind::OutsideWorld,
+        };
+        Self { hint: error.hint, ..Self::new(kind, error.message) }
+    }
+}
+
+impl From<TrafficError> for AppError {
+    fn from(error: TrafficError) -> Self {
+        let kind = match error.kind {
+            TrafficErrorKind::Refused | TrafficErrorKind::Absent | TrafficErrorKind::Config => ErrorKind::BadInput,
+            TrafficErrorKind::Lost | TrafficErrorKind::Timeout | TrafficErrorKind::Cluster => ErrorKind::OutsideWorld,
         };
         Self { hint: error.hint, ..Self::new(kind, error.message) }
     }

@@ -100,9 +100,9 @@ async fn change(service: ServiceArgs, waiting: WaitingArgs, change: Change) -> R
         output::to_stdout(&text)?;
         return Ok(Exit::Done);
     }
-    let say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
+    let mut say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
     tokio::select! {
-        changed = rollout.change(change, waiting.timeout.0, say) => {
+        changed = rollout.change(change, None, waiting.timeout.0, &mut say) => {
             let Changed { service, was_so, managers } = changed?;
             for manager in managers {
                 tracing::warn!("{manager} also manages spec.predictor.canaryTrafficPercent, and may set it back");

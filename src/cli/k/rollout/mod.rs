@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::args::ClusterArgs;
 use crate::app::cluster::namespace_without_connecting;
 use crate::app::error::AppError;
-use crate::app::rollout::{LazyCluster, Rollout};
+use crate::app::rollout::{LazyCluster, ServiceTraffic};
 use crate::cli::exit::Exit;
 
 /// The commands of a rollout.
@@ -44,8 +44,8 @@ impl ServiceArgs {
         Ok((LazyCluster::new(options), namespace))
     }
 
-    fn rollout<'a>(&self, (cluster, namespace): &'a (LazyCluster, String)) -> Rollout<'a> {
-        Rollout::new(cluster, namespace, &self.name)
+    fn rollout<'a>(&self, (cluster, namespace): &'a (LazyCluster, String)) -> ServiceTraffic<'a> {
+        ServiceTraffic::new(cluster, namespace, &self.name)
     }
 }
 

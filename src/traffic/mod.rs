@@ -1,0 +1,17 @@
+//! Moves the traffic of a target from its stable version to a candidate, or back, and waits until the cluster shows it.
+//!
+//! The decisions are those of the pure layer `rollout`: this layer reads, sends and waits.
+//!
+//! | file | contents |
+//! |---|---|
+//! | [`target`] | a target in general, for rollouts in steps |
+//! | [`service`] | an InferenceService of KServe |
+//! | [`error`] | failures to move traffic |
+
+pub(crate) mod error;
+pub(crate) mod service;
+pub(crate) mod target;
+
+pub(crate) use error::TrafficError;
+pub(crate) use service::ServiceTraffic;
+pub(crate) use target::{Observed, Target};

@@ -27,9 +27,9 @@
 //! | `traffic` | moves the traffic of an InferenceService, and waits until the cluster shows it | model, ports, rollout |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
 //! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
-//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
+//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, rollout, manifests, ports, traffic, load |
 //! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
-//! | `pipeline` | runs tasks in order, saves after each, emits events | model, redact, values, metrics, slo, ports, tasks |
+//! | `pipeline` | runs tasks in order, saves after each, emits events; drives rollouts in steps | model, redact, values, metrics, slo, rollout, ports, traffic, tasks |
 //! | `controller` | release controller: watches, decides, applies; leader election, metrics, health | model, values, ports, adapters, routing |
 //! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline, routing, rollout, traffic, controller |
 //! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, ports, app |

@@ -199,6 +199,12 @@ impl DocumentStore for FileStore {
         self.path.display().to_string()
     }
 
+    fn owner(&self) -> String {
+        let host = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        format!("{} on {host}", path.display())
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
         Box::pin(async { self.read() })
     }

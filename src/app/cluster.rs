@@ -14,6 +14,7 @@ use crate::model::shard::Share;
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::{Clock, Files};
 
+use super::run::has_unfinished_rollout;
 pub(crate) use crate::adapters::kubernetes::{
     ConnectOptions, Connection, CronJobState, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine,
     NoCluster, PodFleet, SecretStore, ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch,
@@ -73,7 +74,9 @@ pub(crate) fn prepare_stored(
     // Ignore results of earlier launches.
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of_result| of_result == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
-    let base = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
+    // A rollout that a killed pod has left goes on.
+    let is_kept = |result: &ExperimentResult| policy == ResultPolicy::Reuse || has_unfinished_rollout(result);
+    let base = earlier.filter(is_kept).unwrap_or_default();
     let with_origin = |result| ExperimentResult {
         revision: Some(revision),
         values_digest: stored.values.as_ref().map(|values| stored.key.digest(values)),

@@ -106,6 +106,7 @@ impl AppError {
         match error {
             PipelineError::Input(errors) => Self::in_document(location, errors),
             PipelineError::Store(error) => Self::from(error),
+            PipelineError::Traffic(error) => Self::from(error),
             error @ PipelineError::Fleet(_) => Self::chain(ErrorKind::OutsideWorld, error, None),
             PipelineError::Task { ref source, .. } => {
                 let (cause, hint) = match source {
@@ -180,7 +181,10 @@ impl From<TrafficError> for AppError {
     fn from(error: TrafficError) -> Self {
         let kind = match error.kind {
             TrafficErrorKind::Refused | TrafficErrorKind::Absent | TrafficErrorKind::Config => ErrorKind::BadInput,
-            TrafficErrorKind::Lost | TrafficErrorKind::Timeout | TrafficErrorKind::Cluster => ErrorKind::OutsideWorld,
+            TrafficErrorKind::Lost
+            | TrafficErrorKind::Timeout
+            | TrafficErrorKind::Claimed
+            | TrafficErrorKind::Cluster => ErrorKind::OutsideWorld,
         };
         Self { hint: error.hint, ..Self::new(kind, error.message) }
     }

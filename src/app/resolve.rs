@@ -12,6 +12,7 @@ use crate::redact::{RequestSecrets, redact_task};
 
 pub(crate) use crate::redact::is_same_spec;
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
+use crate::tasks::rollout::{ANALYSIS, NAME as ROLLOUT};
 use crate::tasks::{Task, TaskKind};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
@@ -210,6 +211,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     }
     let mut errors = Vec::new();
     let listed = listed_tasks(map.get("tasks"), &mut errors);
+    let listed = with_analysis(listed, map, &mut errors);
     let warnings = check_names(map, &listed, &mut errors);
     for name in settings::value_names() {
         // Settings are independent of each other.
@@ -219,9 +221,9 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     }
     let (mut spec, mut tasks, mut names) = (Vec::new(), Vec::new(), Vec::new());
     let empty = Value::Object(Map::new());
-    for (index, name) in listed {
+    for (at, name) in listed {
         let Some(kind) = by_value_name(&name) else {
-            errors.push(unknown_task(&name, value_names()).under(FieldPath::root().key("tasks").index(index)));
+            errors.push(unknown_task(&name, value_names()).under(at));
             continue;
         };
         match read_all(map.get(&name).unwrap_or(&empty), |values| entries(kind, &name, values)) {
@@ -250,7 +252,13 @@ type Entry = (TaskSpec, Box<dyn Task>);
 /// Builds and parses the entries of one task. Paths of errors start at its values.
 fn entries(kind: &TaskKind, name: &str, values: &Value) -> Result<Vec<Entry>, Vec<InputError>> {
     let one = |error| vec![error];
-    let (values, condition) = take_condition(values).map_err(one)?;
+    let (mut values, condition) = take_condition(values).map_err(one)?;
+    if name == ROLLOUT
+        && let Some(map) = values.as_object_mut()
+    {
+        // These are entries of their own.
+        map.remove(ANALYSIS);
+    }
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
     for mut entry in (kind.from_values)(name, &values).map_err(one)? {
         entry.condition = condition.clone().or(entry.condition);
@@ -266,7 +274,7 @@ fn entries(kind: &TaskKind, name: &str, values: &Value) -> Result<Vec<Entry>, Ve
 }
 
 /// Finds unknown names. Returns warnings about values without effect.
-fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mut Vec<InputError>) -> Vec<String> {
+fn check_names(map: &Map<String, Value>, listed: &[Listed], errors: &mut Vec<InputError>) -> Vec<String> {
     let known = || settings::value_names().chain(["tasks"]).chain(value_names());
     let mut warnings = Vec::new();
     for key in map.keys() {
@@ -284,22 +292,54 @@ fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mu
     warnings
 }
 
-/// Returns the entries of `tasks` with their indices.
-fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<(usize, String)> {
+/// A task in the values: the path of its name, and the name.
+type Listed = (FieldPath, String);
+
+/// Adds the tasks that analyze a rollout after it.
+fn with_analysis(listed: Vec<Listed>, map: &Map<String, Value>, errors: &mut Vec<InputError>) -> Vec<Listed> {
+    let at = FieldPath::root().key(ROLLOUT).key(ANALYSIS);
+    let analysis = match map.get(ROLLOUT).and_then(|values| values.get(ANALYSIS)) {
+        None => Vec::new(),
+        Some(Value::Array(list)) if list.is_empty() => {
+            errors.push(InputError::new(at, "must not be empty"));
+            Vec::new()
+        }
+        Some(Value::Array(list)) => names(list, &at, errors),
+        Some(other) => {
+            let hint = "list the tasks that analyze a step, such as --set \"rollout.analysis={http,assess}\"";
+            errors.push(InputError::new(at, format!("`{other}` is not a list of task names")).with_hint(hint));
+            Vec::new()
+        }
+    };
+    let mut all = Vec::new();
+    for (at, name) in listed {
+        let is_rollout = name == ROLLOUT;
+        all.push((at, name));
+        if is_rollout {
+            all.extend(analysis.iter().cloned());
+        }
+    }
+    all
+}
+
+/// Returns the task names in a list whose path is `at`.
+fn names(list: &[Value], at: &FieldPath, errors: &mut Vec<InputError>) -> Vec<Listed> {
+    let name = |(index, entry): (usize, &Value)| match entry {
+        Value::String(name) => Some((at.clone().index(index), name.clone())),
+        other => {
+            errors.push(InputError::new(at.clone().index(index), format!("`{other}` is not a task name")));
+            None
+        }
+    };
+    list.iter().enumerate().filter_map(name).collect()
+}
+
+/// Returns the entries of `tasks`.
+fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<Listed> {
     let message = match tasks {
         None => "required".to_owned(),
         Some(Value::Array(list)) if list.is_empty() => "must not be empty".to_owned(),
-        Some(Value::Array(list)) => {
-            let name = |(index, entry): (usize, &Value)| match entry {
-                Value::String(name) => Some((index, name.clone())),
-                other => {
-                    let path = FieldPath::root().key("tasks").index(index);
-                    errors.push(InputError::new(path, format!("`{other}` is not a task name")));
-                    None
-                }
-            };
-            return list.iter().enumerate().filter_map(name).collect();
-        }
+        Some(Value::Array(list)) => return names(list, &FieldPath::root().key("tasks"), errors),
         Some(other) => format!("`{other}` is not a list of task names"),
     };
     let hint = "list the tasks to run, such as --set \"tasks={http,assess}\"";

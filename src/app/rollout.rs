@@ -1,7 +1,93 @@
-//! The canary rollout of an InferenceService: reads its state, changes it, and waits until the change takes effect.
+//! The canary rollout of an InferenceService: reads its state, changes it, and waits until the change takes effect; and commands to a rollout
+//! in steps that runs elsewhere.
+
+use std::time::Duration;
+
+use super::error::AppError;
+use crate::adapters::clock::SystemClock;
+use crate::ports::Clock;
+use crate::ports::cluster::Cluster;
+use crate::traffic::claim::{Claim, ClaimState, Command, lease};
 
 pub(crate) use crate::adapters::kubernetes::LazyCluster;
 pub(crate) use crate::rollout::change::Change;
 pub(crate) use crate::rollout::service::{Service, Traffic};
 pub(crate) use crate::traffic::ServiceTraffic;
 pub(crate) use crate::traffic::service::Changed;
+
+/// Phase in which a rollout can be resumed.
+const PAUSED: &str = "paused";
+
+/// A rollout in steps, as its claim shows it.
+pub(crate) struct RunningRollout<'a> {
+    cluster: &'a dyn Cluster,
+    claim: Claim<'a>,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+/// End of an abort.
+pub(crate) enum Aborted {
+    /// The run that drives the rollout has rolled back, or ended otherwise: its last phase.
+    ByItsRun(Option<String>),
+    /// No run drove it any more, so it was rolled back from here.
+    Here(Changed),
+}
+
+impl<'a> RunningRollout<'a> {
+    /// Names the rollout of an InferenceService.
+    pub(crate) fn new(cluster: &'a dyn Cluster, namespace: &'a str, name: &'a str) -> Self {
+        let lease = lease("isvc", name, Some(namespace));
+        let claim = Claim::new(cluster, &SystemClock, lease, format!("InferenceService {name}"));
+        Self { cluster, claim, namespace, name }
+    }
+
+    /// Resumes a paused rollout.
+    pub(crate) async fn resume(&self) -> Result<(), AppError> {
+        let (state, holder) = self.active().await?;
+        let name = self.name;
+        if state.phase.as_deref() != Some(PAUSED) {
+            let phase = state.phase.as_deref().unwrap_or("starting");
+            return Err(AppError::input(format!("the rollout of {name} is not paused: it is {phase}")));
+        }
+        if state.is_silent(SystemClock.now()) {
+            return Err(AppError::outside(format!("the rollout of {name} is paused, but its run has ended: {holder}"))
+                .with_hint("run that experiment again, and it goes on from there; or `iter8 k rollout abort`"));
+        }
+        Ok(self.claim.command(&state, Command::Resume).await?)
+    }
+
+    /// Aborts a rollout, and waits until the stable version has all the traffic.
+    pub(crate) async fn abort(
+        &self,
+        timeout: Duration,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Aborted, AppError> {
+        let (state, holder) = self.active().await?;
+        if state.is_silent(SystemClock.now()) {
+            say(&format!("the run of {holder} has ended; rolling back from here"));
+            let traffic = ServiceTraffic::new(self.cluster, self.namespace, self.name);
+            let changed = traffic.change(Change::Rollback, None, timeout, say).await?;
+            self.claim.note("rolled back", Some("aborted")).await;
+            self.claim.release().await;
+            return Ok(Aborted::Here(changed));
+        }
+        self.claim.command(&state, Command::Abort).await?;
+        say(&format!("{holder} rolls back"));
+        match tokio::time::timeout(timeout, self.claim.released()).await {
+            Ok(state) => Ok(Aborted::ByItsRun(state?.phase)),
+            Err(_) => Err(AppError::outside(format!("the rollout of {} did not end within {timeout:?}", self.name))
+                .with_hint("`iter8 k rollout status` shows its state")),
+        }
+    }
+
+    async fn active(&self) -> Result<(ClaimState, String), AppError> {
+        let state = self.claim.state().await?;
+        match state.holder.clone() {
+            Some(holder) => Ok((state, holder)),
+            None => Err(AppError::input(format!("{} is in no rollout", self.name)).with_hint(
+                "`iter8 k rollout run` starts one; `iter8 k rollout rollback` gives the traffic back without one",
+            )),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::error::AppError;
-use crate::model::document::Experiment;
+use crate::model::document::{Experiment, ExperimentResult};
 use crate::pipeline::{PipelineError, RunEnd};
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
@@ -13,6 +13,11 @@ pub(crate) use crate::slo::summary::{OverallVerdict, overall_verdict};
 
 /// Maximum number of requests listed if a replay does not find them in its recording.
 const MAX_LISTED: usize = 5;
+
+/// Returns true if the result has a rollout that the next run goes on with.
+pub(crate) fn has_unfinished_rollout(result: &ExperimentResult) -> bool {
+    result.rollout.as_ref().is_some_and(|rollout| !rollout.phase.is_over())
+}
 
 /// End of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

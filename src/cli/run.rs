@@ -18,12 +18,14 @@ use crate::app::cluster::{ConnectOptions, LazyCluster};
 use crate::app::env::FileStore;
 use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
-use crate::app::resolve::{is_same_spec, redacted_spec};
-use crate::app::run::{End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, overall_verdict};
+use crate::app::resolve::{Resolved, is_same_spec, redacted_spec};
+use crate::app::run::{
+    End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, has_unfinished_rollout, overall_verdict,
+};
 use crate::app::values::Network;
 use crate::model::codec;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
-use crate::ports::{DocumentStore, Env, StoreError};
+use crate::ports::{DocumentStore, Env, Files, StoreError};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -61,6 +63,13 @@ pub(crate) struct AssertArg {
     conditions: Vec<AssertCondition>,
 }
 
+impl AssertArg {
+    /// Asserts these conditions.
+    pub(crate) fn of(conditions: Vec<AssertCondition>) -> Self {
+        Self { conditions }
+    }
+}
+
 /// Next step and exit code after a run.
 pub(crate) struct After {
     /// The next command, for the user.
@@ -77,7 +86,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     let adapters = args.recording.adapters(policy, &store).await?;
     let cluster = LazyCluster::new(ConnectOptions::default());
     let progress = Progress::new(globals);
-    let _lock = if args.dry { None } else { Some(lock(&args, &store)?) };
+    let _lock = if args.dry { None } else { Some(lock(&args.run_dir, args.values.is_given(), &store)?) };
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
     let after = After { next: Some(args.run_dir.report_command()), assert: args.assert };
     if !args.values.is_given() {
@@ -99,27 +108,49 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         }
     };
     let resolved = resolve(&values)?;
-    let result = match policy {
-        ResultPolicy::Fresh => None,
-        ResultPolicy::Reuse => earlier_result(&store, &resolved.spec).await?,
-    };
     if args.dry {
+        let result = earlier(policy, &store, &resolved.spec).await?;
         resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
         return dry(&resolved.redacted_spec(env.files));
     }
-    let spec = resolved.spec.clone();
-    let prepared = resolved.prepare(result, env.files).map_err(AppError::in_values)?;
-    if let Ok(earlier) = store.load().await {
-        say_what_is_replaced(&earlier, &spec, policy, &store.location(), &progress);
-    }
+    let prepared = prepare(resolved, policy, &store, env.files, &progress).await?;
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 
+/// Prepares an experiment that is resolved from values, with the earlier result that it goes on from.
+pub(crate) async fn prepare(
+    resolved: Resolved,
+    policy: ResultPolicy,
+    store: &FileStore,
+    files: &dyn Files,
+    progress: &Progress,
+) -> Result<Prepared, AppError> {
+    let result = earlier(policy, store, &resolved.spec).await?;
+    let spec = resolved.spec.clone();
+    let prepared = resolved.prepare(result, files).map_err(AppError::in_values)?;
+    if let Ok(earlier) = store.load().await {
+        say_what_is_replaced(&earlier, &spec, policy, &store.location(), progress);
+    }
+    Ok(prepared)
+}
+
+/// Loads the earlier result that a run goes on from, if there is one.
+async fn earlier(
+    policy: ResultPolicy,
+    store: &FileStore,
+    spec: &[TaskSpec],
+) -> Result<Option<ExperimentResult>, AppError> {
+    match policy {
+        ResultPolicy::Fresh => Ok(unfinished_rollout(store, spec).await),
+        ResultPolicy::Reuse => earlier_result(store, spec).await,
+    }
+}
+
 /// Locks the run directory, which is created for a new experiment.
-fn lock(args: &RunArgs, store: &FileStore) -> Result<RunLock, AppError> {
-    let directory = args.run_dir.run_dir.display();
-    if args.values.is_given() {
-        std::fs::create_dir_all(&args.run_dir.run_dir)
+pub(crate) fn lock(run_dir: &RunDirArgs, is_new: bool, store: &FileStore) -> Result<RunLock, AppError> {
+    let directory = run_dir.run_dir.display();
+    if is_new {
+        std::fs::create_dir_all(&run_dir.run_dir)
             .map_err(|error| AppError::outside(format!("cannot create directory {directory}")).caused_by(error))?;
     }
     match store.lock() {
@@ -146,6 +177,9 @@ fn say_what_is_replaced(
     if policy == ResultPolicy::Reuse || loops == 0 {
         return;
     }
+    if is_same_spec(&earlier.spec, spec) && earlier.result.as_ref().is_some_and(has_unfinished_rollout) {
+        return;
+    }
     let plural = if loops == 1 { "" } else { "s" };
     if !is_same_spec(&earlier.spec, spec) {
         progress.say(&format!("replacing {location}: {loops} loop{plural} of another experiment"));
@@ -153,6 +187,12 @@ fn say_what_is_replaced(
         progress
             .say(&format!("replacing {location}: {loops} loops of this experiment (--reuseResult adds one instead)"));
     }
+}
+
+/// Loads the earlier result if it has a rollout of the same spec that a killed run has left.
+async fn unfinished_rollout(store: &FileStore, spec: &[TaskSpec]) -> Option<ExperimentResult> {
+    let earlier = store.load().await.ok().filter(|earlier| is_same_spec(&earlier.spec, spec))?;
+    earlier.result.filter(has_unfinished_rollout)
 }
 
 /// Loads the earlier result, which must have the same spec.
@@ -167,7 +207,7 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
 }
 
 /// Prints a spec, which has no secrets.
-fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
+pub(crate) fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
     let spec = json!({ "spec": spec });
     let text =
         codec::to_readable_yaml(spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;

@@ -37,7 +37,12 @@ impl ValueArgs {
 
     /// Reads and merges the values.
     pub(crate) async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
-        let mut sources = Vec::new();
+        self.merged_with(&[], network).await
+    }
+
+    /// Reads and merges the values, with those of other flags.
+    pub(crate) async fn merged_with(&self, flags: &[Source], network: Network<'_>) -> Result<Values, AppError> {
+        let mut sources = flags.to_vec();
         for name in self.files.iter().flat_map(|names| separate_files(names)) {
             sources.push(values::file(name, network).await?);
         }

@@ -10,6 +10,7 @@ use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::Missing;
+use super::rollout::RolloutRecord;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
 /// Everything that a task may add.
@@ -20,6 +21,8 @@ pub struct Contribution {
     pub versions: Vec<VersionMetrics>,
     /// Objectives and verdicts.
     pub assessment: Option<Assessment>,
+    /// State of the rollout after the task.
+    pub rollout: Option<RolloutRecord>,
     /// Lines for the task's record.
     pub notes: Vec<String>,
     /// Secrets that the task sent. They are never written; the document is searched for them.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::duration::GoDuration;
 use super::insights::Insights;
+use super::rollout::RolloutRecord;
 
 /// Version of the `result` that this program writes. A document with a higher one is rejected, not read in part.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -100,6 +101,9 @@ pub struct ExperimentResult {
     /// One record per task of the spec, in order, for the current loop; empty in documents written by Iter8.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRecord>,
+    /// Rollout in steps, if the spec has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutRecord>,
     /// Metrics, SLOs and verdicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insights: Option<Insights>,
@@ -115,6 +119,11 @@ impl ExperimentResult {
 }
 
 impl Experiment {
+    /// Returns the rollout in steps, if there is one.
+    pub fn rollout(&self) -> Option<&RolloutRecord> {
+        self.result.as_ref().and_then(|result| result.rollout.as_ref())
+    }
+
     /// Returns the number of loops whose tasks all finished. Documents of Iter8 do not count them: all loops but an unfinished newest one.
     pub fn completed_loops(&self) -> u64 {
         let Some(result) = &self.result else { return 0 };

@@ -20,6 +20,7 @@ pub mod number;
 pub mod object;
 pub mod path;
 pub mod readable;
+pub mod rollout;
 pub mod secret_key;
 pub(crate) mod serde_words;
 pub mod series;

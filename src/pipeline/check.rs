@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::document::{redacted, secrets};
+use super::rollout;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::path::FieldPath;
 use crate::ports::{Files, RecordedTask};
@@ -169,6 +170,7 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
             }
         }
     }
+    errors.extend(rollout::check(tasks));
     InputErrors::check(errors, ())
 }
 

@@ -12,6 +12,7 @@ use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
 use crate::model::loops::LoopRecord;
+use crate::model::rollout::{RolloutRecord, StepRecord};
 use crate::ports::{DocumentStore, Files, StoreError};
 use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
@@ -129,6 +130,11 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Names the experiment for others that share its objects.
+    pub(super) fn owner(&self) -> String {
+        self.store.owner()
+    }
+
     pub(super) fn experiment(&self) -> &Experiment {
         &self.experiment
     }
@@ -138,9 +144,7 @@ impl<'a> Document<'a> {
         let tasks = planned_tasks(&self.experiment.spec);
         let completed_loops = if policy == ResultPolicy::Fresh { 0 } else { self.experiment.completed_loops() };
         if policy == ResultPolicy::Fresh {
-            // These belong to the launch, not to the run.
-            let ExperimentResult { revision, values_digest, .. } = self.experiment.result.take().unwrap_or_default();
-            self.experiment.result = Some(ExperimentResult { revision, values_digest, ..ExperimentResult::default() });
+            self.clear_result();
         }
         keep_unassessed_failure(self.result());
         let spec_digest = spec_digest::of(&redacted(&self.experiment.spec, &self.secrets));
@@ -162,6 +166,21 @@ impl<'a> Document<'a> {
             insights.slos_satisfied = None;
         }
         result.num_loops
+    }
+
+    /// Drops the earlier result.
+    pub(super) fn clear_result(&mut self) {
+        // These belong to the launch, not to the run.
+        let ExperimentResult { revision, values_digest, .. } = self.experiment.result.take().unwrap_or_default();
+        self.experiment.result = Some(ExperimentResult { revision, values_digest, ..ExperimentResult::default() });
+    }
+
+    /// Replaces the state of the rollout. Its reasons come from the cluster and from providers.
+    pub(super) fn set_rollout(&mut self, record: RolloutRecord) {
+        let redact = |text: Option<String>| text.map(|text| self.redact(&text));
+        let steps = record.steps.into_iter().map(|step| StepRecord { reason: redact(step.reason), ..step }).collect();
+        let record = RolloutRecord { reason: redact(record.reason), steps, ..record };
+        self.result().rollout = Some(record);
     }
 
     pub(super) fn start_task(&mut self, index: usize, start: DateTime<Utc>) {
@@ -198,6 +217,9 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn merge(&mut self, contribution: &Contribution) -> Result<(), String> {
+        if let Some(rollout) = &contribution.rollout {
+            self.set_rollout(rollout.clone());
+        }
         let insights = self.result().insights.get_or_insert_default();
         insights::merge(insights, contribution).map_err(|error| error.to_string())
     }

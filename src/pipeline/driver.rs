@@ -3,6 +3,7 @@
 use super::check::Prepared;
 use super::distributed::finish;
 use super::document::Document;
+use super::rollout;
 use super::run_loop::run_loop;
 use super::{PipelineError, ResultPolicy, RunEnd};
 use crate::model::document::Experiment;
@@ -30,7 +31,13 @@ impl Prepared {
         };
         let mut document = Document::new(experiment, secrets, is_saved_redacted, store);
         let end = match checked {
-            Ok(()) => run_loop(&mut document, &tasks, policy, env).await,
+            Ok(()) => {
+                let rollout = tasks.iter().enumerate().find_map(|(index, task)| Some((index, task.as_rollout()?)));
+                match rollout {
+                    Some(rollout) => rollout::run(&mut document, &tasks, rollout, policy, env).await,
+                    None => run_loop(&mut document, &tasks, policy, env).await,
+                }
+            }
             Err(error) => Err(error),
         };
         // Keep the workers of an interrupted coordinator waiting, because the Job may restart it.

@@ -8,6 +8,7 @@
 //! | [`check`] | spec → parsed tasks that fit each other ([`Prepared`]) |
 //! | [`measured`] | SLOs that nothing measures |
 //! | [`driver`] | a whole run: earlier result, loop, end of the distributed run |
+//! | [`rollout`] | a rollout in steps: one loop per analysis |
 //! | [`run_loop`] | one loop: every task once |
 //! | [`distributed`] | a worker pod's share of the loads |
 //! | [`document`] | the experiment document while it is run |
@@ -18,6 +19,7 @@ mod distributed;
 mod document;
 mod driver;
 mod measured;
+mod rollout;
 mod run_loop;
 mod spec_digest;
 
@@ -32,6 +34,7 @@ use std::time::Duration;
 use crate::ports::fleet::FleetError;
 use crate::ports::{Env, StoreError};
 use crate::tasks::{OnStop, TaskError};
+use crate::traffic::TrafficError;
 use crate::values::input::InputErrors;
 
 /// Time for an interrupted task to return its measurements.
@@ -74,12 +77,21 @@ pub enum PipelineError {
         #[source]
         source: TaskError,
     },
+    /// The traffic of a rollout could not be moved.
+    #[error("{}", .0.message)]
+    Traffic(TrafficError),
     /// The document could not be saved.
     #[error("the experiment document could not be saved")]
     Store(#[from] StoreError),
     /// This worker lost contact with the coordinator.
     #[error("this worker could not run its share of the loads")]
     Fleet(#[source] FleetError),
+}
+
+impl From<TrafficError> for PipelineError {
+    fn from(error: TrafficError) -> Self {
+        Self::Traffic(error)
+    }
 }
 
 /// Completes when the run is interrupted and the grace period of the running task, if it has one, is over.

@@ -19,6 +19,14 @@ pub trait Cluster: Send + Sync {
     /// Watches one object.
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>>;
 
+    /// Creates an object of this kind, such as `Lease`. [`ClusterErrorKind::Conflict`] if it exists.
+    fn create<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        kind: &'a str,
+        content: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, ClusterError>>;
+
     /// Changes one object with a JSON merge patch. Returns the changed object; [`ClusterErrorKind::Conflict`] if the patch has a version of the
     /// object that is not the current one.
     fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>>;

@@ -8,6 +8,7 @@ use super::{Clock, Files, Observer, Recording, Shell, Web};
 
 /// Everything outside the process that a run and its tasks use. The document store is not part of it, because only the pipeline
 /// writes the document.
+#[derive(Clone)]
 pub struct Env<'a> {
     /// Wall clock.
     pub clock: &'a dyn Clock,

@@ -9,6 +9,11 @@ pub trait DocumentStore: Send + Sync {
     /// Location of the document, for messages.
     fn location(&self) -> String;
 
+    /// Names the experiment for others that share its objects: the same for each run of the experiment, and different for every other.
+    fn owner(&self) -> String {
+        self.location()
+    }
+
     /// Reads the document.
     fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>>;
 

@@ -13,6 +13,7 @@ pub mod goal;
 mod managers;
 pub mod mode;
 pub mod service;
+pub(crate) mod steps;
 
 pub use change::{Change, Plan, plan};
 pub use goal::{Goal, Progress};

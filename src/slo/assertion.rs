@@ -11,9 +11,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
+use crate::model::rollout::{RolloutPhase, RolloutRecord};
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact::redact_text;
-use crate::slo::contradictions;
+use crate::slo::{contradictions, rollout};
 use suggest::did_you_mean;
 
 /// A condition of `assert`.
@@ -188,10 +189,29 @@ pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
 /// Judges one condition by the parts of the document that record it.
 fn judge_recorded(experiment: &Experiment, condition: AssertCondition) -> Judgement {
     let progress = progress(experiment);
-    match condition {
+    let newest = match condition {
         AssertCondition::Completed => judge_completion(&progress),
         AssertCondition::NoFailure => judge_failure(&progress),
         AssertCondition::Slos => judge_slos(experiment, &progress),
+    };
+    match experiment.rollout() {
+        Some(record) => judge_rollout(record, condition, newest),
+        None => newest,
+    }
+}
+
+/// Adds the state of a rollout to the judgement of the newest loop: an experiment with a rollout is completed when the rollout has ended, and
+/// its SLOs are satisfied only if the candidate was promoted.
+fn judge_rollout(record: &RolloutRecord, condition: AssertCondition, newest: Judgement) -> Judgement {
+    let decided = record.phase.is_over();
+    let is_stopped = record.phase == RolloutPhase::Stopped;
+    let undone = |inconclusive| Judgement { holds: false, decided, inconclusive, sentence: rollout::sentence(record) };
+    match condition {
+        AssertCondition::Completed => Judgement { holds: decided, ..undone(false) },
+        AssertCondition::NoFailure if is_stopped => undone(false),
+        AssertCondition::NoFailure => Judgement { decided, ..newest },
+        AssertCondition::Slos if record.phase == RolloutPhase::Promoted => newest,
+        AssertCondition::Slos => undone(rollout::outcome(record) != Outcome::Violated),
     }
 }
 

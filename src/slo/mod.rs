@@ -7,4 +7,5 @@ pub(crate) mod contradictions;
 pub(crate) mod load_validity;
 pub mod loops;
 mod planned_slos;
+mod rollout;
 pub(crate) mod summary;

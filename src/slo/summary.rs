@@ -8,6 +8,7 @@ use super::assertion::{
     RunState, is_assess_planned, is_assessed, list_few, of_version, progress, sentence, without_data,
     without_repetitions,
 };
+use super::rollout;
 use crate::metrics::MetricsView;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::insights::Insights;
@@ -28,6 +29,8 @@ pub struct OverallVerdict {
     counts: String,
     /// Reasons, if any.
     details: Option<String>,
+    /// State of the rollout, if there is one.
+    rollout: Option<String>,
 }
 
 impl OverallVerdict {
@@ -39,13 +42,31 @@ impl OverallVerdict {
 
 impl fmt::Display for OverallVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(rollout) = &self.rollout {
+            write!(f, "{rollout}; ")?;
+        }
         write!(f, "SLOs: {}", self.counts)?;
         self.details.as_ref().map_or(Ok(()), |details| write!(f, " ({details})"))
     }
 }
 
-/// Summarizes the verdicts of the newest loop.
+/// Summarizes the verdicts of the newest loop, and the state of a rollout: what is not promoted has not passed.
 pub fn overall_verdict(experiment: &Experiment) -> OverallVerdict {
+    let verdict = loop_verdict(experiment);
+    match experiment.rollout() {
+        None => verdict,
+        Some(record) => {
+            let outcome = match rollout::outcome(record) {
+                Outcome::Satisfied => verdict.outcome,
+                worse => Some(worse),
+            };
+            OverallVerdict { outcome, rollout: Some(rollout::sentence(record)), ..verdict }
+        }
+    }
+}
+
+/// Summarizes the verdicts of the newest loop.
+pub(crate) fn loop_verdict(experiment: &Experiment) -> OverallVerdict {
     let nothing = Insights::default();
     let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref()).unwrap_or(&nothing);
     let versions = insights.num_versions.max(1);
@@ -69,12 +90,12 @@ pub fn overall_verdict(experiment: &Experiment) -> OverallVerdict {
         Outcome::Satisfied => without_data(insights),
         Outcome::Violated | Outcome::Inconclusive => Some(reasons(insights)),
     };
-    OverallVerdict { outcome: Some(outcome), counts, details }
+    OverallVerdict { outcome: Some(outcome), counts, details, rollout: None }
 }
 
 /// The verdict of a run that assessed nothing, with the reason.
 fn unassessed(experiment: &Experiment) -> OverallVerdict {
-    let none = OverallVerdict { outcome: None, counts: "none defined".to_owned(), details: None };
+    let none = OverallVerdict { outcome: None, counts: "none defined".to_owned(), details: None, rollout: None };
     if !is_assess_planned(experiment) {
         return none;
     }
@@ -103,7 +124,7 @@ fn has_no_slos(experiment: &Experiment) -> bool {
 }
 
 fn not_assessed(reason: String) -> OverallVerdict {
-    OverallVerdict { outcome: None, counts: "not assessed".to_owned(), details: Some(reason) }
+    OverallVerdict { outcome: None, counts: "not assessed".to_owned(), details: Some(reason), rollout: None }
 }
 
 fn worst(verdicts: &[Verdict]) -> Outcome {

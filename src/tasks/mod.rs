@@ -17,6 +17,7 @@ pub mod notify;
 pub mod permissions;
 pub mod ready;
 pub mod registry;
+pub(crate) mod rollout;
 pub mod run;
 mod schedule;
 mod schema_fragments;
@@ -250,6 +251,11 @@ pub trait Task: Send + Sync {
 
     /// Returns its load, if several pods can share it.
     fn as_load(&self) -> Option<&dyn SharedLoad> {
+        None
+    }
+
+    /// Returns its rollout in steps, which the pipeline drives.
+    fn as_rollout(&self) -> Option<&rollout::Rollout> {
         None
     }
 

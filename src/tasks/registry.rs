@@ -1,13 +1,13 @@
 //! Registry of tasks: one row per task, and everything derived from it.
 
 use super::permissions::PermissionValues;
-use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
+use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, rollout, run};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
 
 /// All tasks.
 pub const TASKS: &[TaskKind] =
-    &[ready::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
+    &[ready::KIND, rollout::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
 
 /// Tasks of Iter8 that are not supported; the error names them.
 pub const NOT_YET: &[&str] = &["abnmetrics"];

@@ -4,7 +4,7 @@ use crate::ports::cluster::ClusterError;
 
 /// Failure to move traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TrafficError {
+pub struct TrafficError {
     /// Kind of the failure.
     pub(crate) kind: TrafficErrorKind,
     /// Failure, with the name of the target: a lowercase fragment.
@@ -15,7 +15,7 @@ pub(crate) struct TrafficError {
 
 /// Kind of a [`TrafficError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TrafficErrorKind {
+pub enum TrafficErrorKind {
     /// The change would have no effect, or another one than requested. Nothing was changed.
     Refused,
     /// The target does not exist.
@@ -24,6 +24,8 @@ pub(crate) enum TrafficErrorKind {
     Lost,
     /// The change did not take effect in time.
     Timeout,
+    /// Another rollout moves the traffic of the target.
+    Claimed,
     /// The flags or the kubeconfig are invalid.
     Config,
     /// The cluster cannot be reached or denies access.

@@ -5,13 +5,15 @@
 //! | file | contents |
 //! |---|---|
 //! | [`target`] | a target in general, for rollouts in steps |
+//! | [`claim`] | the claim of a rollout on its target, and commands to it |
 //! | [`service`] | an InferenceService of KServe |
 //! | [`error`] | failures to move traffic |
 
+pub(crate) mod claim;
 pub(crate) mod error;
 pub(crate) mod service;
 pub(crate) mod target;
 
 pub(crate) use error::TrafficError;
 pub(crate) use service::ServiceTraffic;
-pub(crate) use target::{Observed, Target};
+pub(crate) use target::{Expected, Observed, Target};

@@ -21,7 +21,6 @@ const ATTEMPTS: usize = 10;
 pub(crate) struct ServiceTraffic<'a> {
     cluster: &'a dyn Cluster,
     object: ObjectRef,
-    namespace: String,
 }
 
 /// Result of a change.
@@ -46,13 +45,12 @@ struct Patched {
 impl<'a> ServiceTraffic<'a> {
     /// Names an InferenceService.
     pub(crate) fn new(cluster: &'a dyn Cluster, namespace: &str, name: &str) -> Self {
-        let kind = ResourceKind {
-            group: "serving.kserve.io".to_owned(),
-            version: "v1beta1".to_owned(),
-            resource: "inferenceservices".to_owned(),
-        };
-        let object = ObjectRef { kind, namespace: Some(namespace.to_owned()), name: name.to_owned() };
-        Self { cluster, object, namespace: namespace.to_owned() }
+        Self::of(cluster, inference_service(name, Some(namespace)))
+    }
+
+    /// Names an InferenceService by its reference.
+    pub(crate) fn of(cluster: &'a dyn Cluster, object: ObjectRef) -> Self {
+        Self { cluster, object }
     }
 
     /// Reads the InferenceService.
@@ -240,7 +238,10 @@ impl<'a> ServiceTraffic<'a> {
         let ObjectRef { name, .. } = &self.object;
         TrafficError::new(
             TrafficErrorKind::Absent,
-            format!("namespace {} has no InferenceService {name}", self.namespace),
+            match &self.object.namespace {
+                Some(namespace) => format!("namespace {namespace} has no InferenceService {name}"),
+                None => format!("InferenceService {name} does not exist"),
+            },
             "`kubectl get inferenceservices -A` lists them all",
         )
     }
@@ -252,6 +253,16 @@ fn wait_for(reason: &str, waiting_for: &mut String, say: Say<'_>) {
         say(reason);
         *waiting_for = reason.to_owned();
     }
+}
+
+/// Returns the reference of an InferenceService.
+pub(crate) fn inference_service(name: &str, namespace: Option<&str>) -> ObjectRef {
+    let kind = ResourceKind {
+        group: "serving.kserve.io".to_owned(),
+        version: "v1beta1".to_owned(),
+        resource: "inferenceservices".to_owned(),
+    };
+    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: name.to_owned() }
 }
 
 /// Returns the state of an InferenceService for a rollout in steps.

@@ -55,6 +55,6 @@ pub(crate) async fn run(command: KCommand, globals: &Globals) -> Result<Exit, Ap
         KCommand::Delete(args) => delete::run(args).await,
         KCommand::List(args) => list::run(args).await,
         KCommand::Routes(args) => routes::run(args).await,
-        KCommand::Rollout(command) => rollout::run(command).await,
+        KCommand::Rollout(command) => rollout::run(command, globals).await,
     }
 }

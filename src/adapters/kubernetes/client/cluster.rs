@@ -1,8 +1,9 @@
 //! Implementation of [`Cluster`]: watches objects for tasks.
 
 use futures_util::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams, TypeMeta};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -47,6 +48,25 @@ impl Cluster for LazyCluster {
         })
     }
 
+    fn create<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        kind: &'a str,
+        content: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        Box::pin(async move {
+            let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
+            let namespace = object.namespace.as_ref().unwrap_or(namespace);
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(&object.kind));
+            let operation = Operation::new("create", &object.kind, namespace, &object.name);
+            let types = TypeMeta { api_version: api_resource(&object.kind).api_version, kind: kind.to_owned() };
+            let metadata = ObjectMeta { name: Some(object.name.clone()), ..ObjectMeta::default() };
+            let content = DynamicObject { types: Some(types), metadata, data: content.clone() };
+            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+            json(with_retry(INTERACTIVE, &operation, || api.create(&params, &content)).await?)
+        })
+    }
+
     fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>> {
         Box::pin(async move {
             let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
@@ -84,6 +104,16 @@ pub struct NoCluster;
 impl Cluster for NoCluster {
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
         let message = format!("no cluster is available to watch {object}");
+        Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
+    }
+
+    fn create<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        _: &'a str,
+        _: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        let message = format!("no cluster is available to create {object}");
         Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
     }
 

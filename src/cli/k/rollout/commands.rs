@@ -1,0 +1,62 @@
+//! `iter8 k rollout resume` and `abort`: commands to a rollout in steps that runs elsewhere.
+
+use clap::Args;
+
+use super::ServiceArgs;
+use crate::app::error::AppError;
+use crate::app::rollout::{Aborted, RunningRollout};
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::cli::signals::Interruption;
+use crate::model::duration::GoDuration;
+
+/// Flags of `k rollout resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k rollout resume sklearn-iris")]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Flags of `k rollout abort`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k rollout abort sklearn-iris")]
+pub(crate) struct AbortArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// Maximum time to wait until the traffic has moved
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    timeout: GoDuration,
+}
+
+/// Resumes a paused rollout.
+pub(super) async fn resume(args: ResumeArgs) -> Result<Exit, AppError> {
+    let (cluster, namespace) = args.service.cluster().await?;
+    let name = &args.service.name;
+    RunningRollout::new(&cluster, &namespace, name).resume().await?;
+    output::to_stdout(&format!("the rollout of {name} is resumed\n"))?;
+    Ok(Exit::Done)
+}
+
+/// Aborts a rollout.
+pub(super) async fn abort(args: AbortArgs) -> Result<Exit, AppError> {
+    let interruption = Interruption::listen()?;
+    let (cluster, namespace) = args.service.cluster().await?;
+    let name = &args.service.name;
+    let mut say = |line: &str| output::to_stderr(&format!("{line}\n"));
+    let rollout = RunningRollout::new(&cluster, &namespace, name);
+    let aborted = tokio::select! {
+        aborted = rollout.abort(args.timeout.0, &mut say) => aborted?,
+        () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+    };
+    let (text, exit) = match aborted {
+        Aborted::Here(changed) => (super::status::verdict(&changed.service), Exit::Done),
+        Aborted::ByItsRun(phase) => {
+            let phase = phase.unwrap_or_else(|| "ended".to_owned());
+            let exit = if phase == "rolled back" { Exit::Done } else { Exit::OutsideWorld };
+            (format!("the rollout of {name} has ended: {phase}"), exit)
+        }
+    };
+    output::to_stdout(&format!("{text}\n"))?;
+    Ok(exit)
+}

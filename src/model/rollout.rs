@@ -1,0 +1,120 @@
+//! A rollout in steps, as the experiment document records it.
+//!
+//! The record is the state of the rollout: a run that was killed goes on from it. It is saved before the traffic moves and after.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::slo::Outcome;
+
+/// A rollout in steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRecord {
+    /// Object whose traffic moves, such as `InferenceService iris`.
+    pub target: String,
+    /// Unique id of the object.
+    pub uid: String,
+    /// Version that had all the traffic at the start.
+    pub stable: String,
+    /// Version to promote.
+    pub candidate: String,
+    /// Phase.
+    pub phase: RolloutPhase,
+    /// Reason for the phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Percent that the object requested for the candidate when this run last set or read it; absent if it requested none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<i64>,
+    /// Index of the current step, from 0.
+    pub step: usize,
+    /// Newest loop whose result was taken into account; 0 if there is none.
+    pub judged_loop: u64,
+    /// Start of the rollout.
+    pub start: DateTime<Utc>,
+    /// End of the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<DateTime<Utc>>,
+    /// Steps, in order. The promotion to 100 % that follows them is not one of them.
+    pub steps: Vec<StepRecord>,
+}
+
+impl RolloutRecord {
+    /// Returns the current step.
+    pub fn current(&self) -> Option<&StepRecord> {
+        self.steps.get(self.step)
+    }
+}
+
+/// Phase of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RolloutPhase {
+    /// A step moves the traffic, or is analyzed.
+    Progressing,
+    /// Waits until a person resumes or aborts it.
+    Paused,
+    /// The steps have passed, and the candidate gets all the traffic.
+    Promoting,
+    /// The stable version gets all the traffic back.
+    RollingBack,
+    /// Ended: the candidate has all the traffic.
+    Promoted,
+    /// Ended: the stable version has all the traffic.
+    RolledBack,
+    /// Ended: the traffic stays as it is.
+    Stopped,
+}
+
+impl RolloutPhase {
+    /// Returns true if the rollout has ended.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Promoted | Self::RolledBack | Self::Stopped)
+    }
+}
+
+impl fmt::Display for RolloutPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Progressing => "progressing",
+            Self::Paused => "paused",
+            Self::Promoting => "being promoted",
+            Self::RollingBack => "rolling back",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled back",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// One step of a rollout.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepRecord {
+    /// Percent of the traffic for the candidate.
+    pub percent: u8,
+    /// The rollout pauses after the step until a person resumes it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+    /// Start of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<DateTime<Utc>>,
+    /// First time at which the cluster showed the percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached: Option<DateTime<Utc>>,
+    /// End of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<DateTime<Utc>>,
+    /// Number of analyses; each is a loop of the experiment.
+    pub analyses: u64,
+    /// Result of the newest analysis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Reason for that result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

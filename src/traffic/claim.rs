@@ -1,0 +1,274 @@
+//! Claim of a rollout on its target: a Lease, so that two rollouts never move the traffic of one object.
+//!
+//! The Lease is also where a person resumes or aborts the rollout, and where others see its phase. State on the InferenceService itself would
+//! not do: KServe makes a new revision for every annotation.
+//!
+//! A claim does not expire. A rollout whose run was killed has left the traffic in the middle, so the next one must not start from there
+//! unnoticed: the same experiment goes on, or a person aborts. The times in the Lease only say when the holder was last seen.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::error::{TrafficError, TrafficErrorKind};
+use crate::model::object::{ObjectRef, ResourceKind};
+use crate::model::text::{one_line, truncate};
+use crate::ports::Clock;
+use crate::ports::cluster::{Cluster, ClusterErrorKind, ObjectStates};
+
+/// Annotation with a command for the run that holds the claim.
+const COMMAND: &str = "iter8.tools/rollout-command";
+
+/// Annotation with the phase of the rollout.
+const PHASE: &str = "iter8.tools/rollout-phase";
+
+/// Annotation with the reason for the phase.
+const REASON: &str = "iter8.tools/rollout-reason";
+
+/// Time between two renewals.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+/// Age of the last renewal above which the holder counts as not running, in seconds.
+const SILENCE: i64 = 60;
+
+/// Attempts to write a Lease that others write at the same time.
+const ATTEMPTS: usize = 10;
+
+/// Longest text in the Lease that is shown, in characters.
+const MAX_TEXT: usize = 300;
+
+/// A command for a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Go on after a pause.
+    Resume,
+    /// Roll back.
+    Abort,
+}
+
+impl Command {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resume => "resume",
+            Self::Abort => "abort",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Resume, Self::Abort].into_iter().find(|command| command.name() == name)
+    }
+}
+
+/// State of a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClaimState {
+    /// Experiment that holds it; `None` if nobody does.
+    pub(crate) holder: Option<String>,
+    /// Time at which the holder was last seen.
+    pub(crate) renewed: Option<DateTime<Utc>>,
+    /// Phase of the rollout.
+    pub(crate) phase: Option<String>,
+    /// Reason for the phase.
+    pub(crate) reason: Option<String>,
+    command: Option<Command>,
+    version: String,
+}
+
+impl ClaimState {
+    fn of(lease: &Value) -> Self {
+        let text = |value: &Value| {
+            value.as_str().filter(|text| !text.is_empty()).map(|text| one_line(&truncate(text, MAX_TEXT)))
+        };
+        let (metadata, spec) = (&lease["metadata"], &lease["spec"]);
+        let annotation = |name: &str| text(&metadata["annotations"][name]);
+        Self {
+            holder: text(&spec["holderIdentity"]),
+            renewed: spec["renewTime"].as_str().and_then(|time| time.parse().ok()),
+            phase: annotation(PHASE),
+            reason: annotation(REASON),
+            command: annotation(COMMAND).as_deref().and_then(Command::of),
+            version: text(&metadata["resourceVersion"]).unwrap_or_default(),
+        }
+    }
+
+    /// Returns true if the holder has not been seen for a while.
+    pub(crate) fn is_silent(&self, now: DateTime<Utc>) -> bool {
+        self.renewed.is_none_or(|renewed| now.signed_duration_since(renewed) > TimeDelta::seconds(SILENCE))
+    }
+}
+
+/// The claim on one object.
+pub(crate) struct Claim<'a> {
+    cluster: &'a dyn Cluster,
+    clock: &'a dyn Clock,
+    lease: ObjectRef,
+    /// Object that it is about: `InferenceService iris`.
+    target: String,
+}
+
+impl<'a> Claim<'a> {
+    /// Names the claim on an object.
+    pub(crate) fn new(cluster: &'a dyn Cluster, clock: &'a dyn Clock, lease: ObjectRef, target: String) -> Self {
+        Self { cluster, clock, lease, target }
+    }
+
+    /// Reads the claim.
+    pub(crate) async fn state(&self) -> Result<ClaimState, TrafficError> {
+        let mut states = self.cluster.watch(&self.lease).await?;
+        Ok(self.next(&mut states).await?.unwrap_or_default())
+    }
+
+    /// Claims the object for `holder`, which may hold it already. Fails if another one holds it.
+    pub(crate) async fn acquire(&self, holder: &str) -> Result<(), TrafficError> {
+        for _ in 0..ATTEMPTS {
+            let mut states = self.cluster.watch(&self.lease).await?;
+            let state = self.next(&mut states).await?;
+            let now = micro_time(self.clock.now());
+            let spec = json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": SILENCE});
+            let written = match &state {
+                None => {
+                    let mut spec = spec;
+                    spec["acquireTime"] = now.into();
+                    self.cluster.create(&self.lease, "Lease", &json!({ "spec": spec })).await
+                }
+                Some(state) => match &state.holder {
+                    Some(other) if other != holder => return Err(self.taken(other, state)),
+                    // A command to this holder was given while it was not running.
+                    Some(_) => {
+                        let patch = json!({"metadata": {"resourceVersion": state.version}, "spec": spec});
+                        self.cluster.patch(&self.lease, &patch).await
+                    }
+                    None => {
+                        let mut spec = spec;
+                        spec["acquireTime"] = now.into();
+                        let metadata =
+                            json!({"resourceVersion": state.version, "annotations": {COMMAND: null, REASON: null}});
+                        self.cluster.patch(&self.lease, &json!({"metadata": metadata, "spec": spec})).await
+                    }
+                },
+            };
+            match written {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind == ClusterErrorKind::Conflict => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(self.lost(&format!("{ATTEMPTS} attempts to claim it were in conflict with others")))
+    }
+
+    /// Shows the phase of the rollout in the Lease. Failures are only logged: the phase is information.
+    pub(crate) async fn note(&self, phase: &str, reason: Option<&str>) {
+        let patch = json!({"metadata": {"annotations": {PHASE: phase, REASON: reason}}});
+        if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
+            tracing::warn!("the phase of the rollout is not shown in its Lease: {error}");
+        }
+    }
+
+    /// Gives the claim up. Failures are only logged: the same experiment can claim the object again.
+    pub(crate) async fn release(&self) {
+        let patch = json!({"metadata": {"annotations": {COMMAND: null}}, "spec": {"holderIdentity": null}});
+        if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
+            tracing::warn!("the claim on {} was not released: {error}", self.target);
+        }
+    }
+
+    /// Renews the claim of `holder` until someone gives one of these commands, which is consumed. Fails if the claim is lost.
+    pub(crate) async fn keep(&self, holder: &str, wanted: &[Command]) -> Result<Command, TrafficError> {
+        let mut states = self.cluster.watch(&self.lease).await?;
+        let mut renewal = tokio::time::interval(RENEWAL);
+        renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                state = self.next(&mut states) => {
+                    let state = state?.ok_or_else(|| self.lost("its Lease was deleted"))?;
+                    match state.holder.as_deref() {
+                        Some(current) if current == holder => {}
+                        Some(other) => return Err(self.lost(&format!("it was taken over by {other}"))),
+                        None => return Err(self.lost("it was released by someone else")),
+                    }
+                    if let Some(command) = state.command.filter(|command| wanted.contains(command)) {
+                        self.cluster.patch(&self.lease, &json!({"metadata": {"annotations": {COMMAND: null}}})).await?;
+                        return Ok(command);
+                    }
+                }
+                _ = renewal.tick() => {
+                    let patch = json!({"spec": {"renewTime": micro_time(self.clock.now())}});
+                    if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
+                        tracing::warn!("the claim on {} was not renewed: {error}; trying again", self.target);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a command to the run that holds the claim in this state.
+    pub(crate) async fn command(&self, state: &ClaimState, command: Command) -> Result<(), TrafficError> {
+        let metadata = json!({"resourceVersion": state.version, "annotations": {COMMAND: command.name()}});
+        let patched = self.cluster.patch(&self.lease, &json!({ "metadata": metadata })).await;
+        patched.map(|_| ()).map_err(|error| match error.kind {
+            ClusterErrorKind::Conflict => self.lost("it changed at the same time; retry"),
+            _ => error.into(),
+        })
+    }
+
+    /// Waits until nobody holds the claim, and returns its last state.
+    pub(crate) async fn released(&self) -> Result<ClaimState, TrafficError> {
+        let mut states = self.cluster.watch(&self.lease).await?;
+        loop {
+            match self.next(&mut states).await? {
+                None => return Ok(ClaimState::default()),
+                Some(state) if state.holder.is_none() => return Ok(state),
+                Some(_) => {}
+            }
+        }
+    }
+
+    async fn next(&self, states: &mut ObjectStates<'_>) -> Result<Option<ClaimState>, TrafficError> {
+        loop {
+            match states.next().await {
+                Some(Ok(lease)) => return Ok(lease.as_ref().map(ClaimState::of)),
+                Some(Err(error)) if error.kind == ClusterErrorKind::Unreachable => {
+                    tracing::warn!("{error}; trying again");
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(self.lost("the watch of its Lease ended")),
+            }
+        }
+    }
+
+    fn taken(&self, holder: &str, state: &ClaimState) -> TrafficError {
+        let seen =
+            state.renewed.map(|time| format!(", last seen at {}", time.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        let phase = state.phase.as_ref().map(|phase| format!(", {phase}")).unwrap_or_default();
+        let name = &self.lease.name;
+        TrafficError::new(
+            TrafficErrorKind::Claimed,
+            format!("{} is in another rollout, by {holder}{phase}{}", self.target, seen.unwrap_or_default()),
+            format!("wait for its end, or abort it with `iter8 k rollout abort` (the claim is lease/{name})"),
+        )
+    }
+
+    fn lost(&self, reason: &str) -> TrafficError {
+        TrafficError::new(
+            TrafficErrorKind::Claimed,
+            format!("the claim on {} was lost: {reason}", self.target),
+            format!("lease/{} names the holder", self.lease.name),
+        )
+    }
+}
+
+/// Returns the reference of the Lease for an object.
+pub(crate) fn lease(resource: &str, name: &str, namespace: Option<&str>) -> ObjectRef {
+    let kind = ResourceKind {
+        group: "coordination.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        resource: "leases".to_owned(),
+    };
+    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: format!("iter8-rollout-{resource}-{name}") }
+}
+
+fn micro_time(now: DateTime<Utc>) -> String {
+    now.to_rfc3339_opts(SecondsFormat::Micros, true)
+}

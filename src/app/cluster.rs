@@ -62,6 +62,17 @@ pub(crate) fn shard_index(
     Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }
 
+/// Returns the policy of a run that starts anew, unless the experiment has a rollout to go on with. The pod of a Job also takes up one that has
+/// ended, which the pod before it may have left without releasing its claim.
+pub(crate) fn policy_of_new_run(stored: &Stored, revision: i64, is_job: bool) -> ResultPolicy {
+    let result = stored.document.as_ref().and_then(|document| document.result.as_ref());
+    let result = result.filter(|result| result.revision.is_none_or(|of_result| of_result == revision));
+    match result {
+        Some(result) if has_unfinished_rollout(result) || (is_job && result.rollout.is_some()) => ResultPolicy::Resume,
+        _ => ResultPolicy::Fresh,
+    }
+}
+
 /// Prepares the experiment in the Secret.
 pub(crate) fn prepare_stored(
     stored: Stored,
@@ -74,9 +85,7 @@ pub(crate) fn prepare_stored(
     // Ignore results of earlier launches.
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of_result| of_result == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
-    // A rollout that a killed pod has left goes on.
-    let is_kept = |result: &ExperimentResult| policy == ResultPolicy::Reuse || has_unfinished_rollout(result);
-    let base = earlier.filter(is_kept).unwrap_or_default();
+    let base = earlier.filter(|_| policy != ResultPolicy::Fresh).unwrap_or_default();
     let with_origin = |result| ExperimentResult {
         revision: Some(revision),
         values_digest: stored.values.as_ref().map(|values| stored.key.digest(values)),

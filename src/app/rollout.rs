@@ -14,6 +14,7 @@ pub(crate) use crate::rollout::change::Change;
 pub(crate) use crate::rollout::service::{Service, Traffic};
 pub(crate) use crate::traffic::ServiceTraffic;
 pub(crate) use crate::traffic::service::Changed;
+use crate::traffic::service::LEASE_PREFIX;
 
 /// Phase in which a rollout can be resumed.
 const PAUSED: &str = "paused";
@@ -31,13 +32,13 @@ pub(crate) enum Aborted {
     /// The run that drives the rollout has rolled back, or ended otherwise: its last phase.
     ByItsRun(Option<String>),
     /// No run drove it any more, so it was rolled back from here.
-    Here(Changed),
+    Here(Box<Changed>),
 }
 
 impl<'a> RunningRollout<'a> {
     /// Names the rollout of an InferenceService.
     pub(crate) fn new(cluster: &'a dyn Cluster, namespace: &'a str, name: &'a str) -> Self {
-        let lease = lease("isvc", name, Some(namespace));
+        let lease = lease(LEASE_PREFIX, name, Some(namespace));
         let claim = Claim::new(cluster, &SystemClock, lease, format!("InferenceService {name}"));
         Self { cluster, claim, namespace, name }
     }
@@ -70,7 +71,7 @@ impl<'a> RunningRollout<'a> {
             let changed = traffic.change(Change::Rollback, None, timeout, say).await?;
             self.claim.note("rolled back", Some("aborted")).await;
             self.claim.release().await;
-            return Ok(Aborted::Here(changed));
+            return Ok(Aborted::Here(Box::new(changed)));
         }
         self.claim.command(&state, Command::Abort).await?;
         say(&format!("{holder} rolls back"));

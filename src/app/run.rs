@@ -14,7 +14,7 @@ pub(crate) use crate::slo::summary::{OverallVerdict, overall_verdict};
 /// Maximum number of requests listed if a replay does not find them in its recording.
 const MAX_LISTED: usize = 5;
 
-/// Returns true if the result has a rollout that the next run goes on with.
+/// Returns true if the result has a rollout that has not ended.
 pub(crate) fn has_unfinished_rollout(result: &ExperimentResult) -> bool {
     result.rollout.as_ref().is_some_and(|rollout| !rollout.phase.is_over())
 }
@@ -66,7 +66,12 @@ pub(crate) async fn run(
     if let Ok(missing) = &recorded {
         warn_about_missing(missing);
     }
-    let is_saved = matches!(finished.end, Ok(_) | Err(PipelineError::Task { .. }));
+    let is_saved = match &finished.end {
+        Ok(_) | Err(PipelineError::Task { .. }) => true,
+        // A rollout that could not be claimed has changed nothing.
+        Err(PipelineError::Traffic(_)) => finished.experiment.rollout().is_some(),
+        Err(_) => false,
+    };
     let end = finished.end.map_err(|error| AppError::from_run(error, &store.location()));
     let end = end.and_then(|end| recorded.map(|_| end.into()).map_err(AppError::from));
     RunOutcome { end, experiment: Some(finished.experiment).filter(|_| is_saved) }

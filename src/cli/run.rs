@@ -96,6 +96,8 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
             let tasks = app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
             return dry(&redacted_spec(&experiment.spec, &tasks, env.files));
         }
+        let has_rollout = experiment.result.as_ref().is_some_and(has_unfinished_rollout);
+        let policy = if has_rollout && !args.reuse_result { ResultPolicy::Resume } else { policy };
         let prepared = app::resolve::document(experiment.clone(), policy, &location, env.files).map_err(invalid)?;
         say_what_is_replaced(&experiment, &experiment.spec, policy, &location, &progress);
         return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
@@ -113,25 +115,30 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
         return dry(&resolved.redacted_spec(env.files));
     }
-    let prepared = prepare(resolved, policy, &store, env.files, &progress).await?;
+    let (prepared, policy) = prepare(resolved, policy, &store, env.files, &progress).await?;
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 
-/// Prepares an experiment that is resolved from values, with the earlier result that it goes on from.
+/// Prepares an experiment that is resolved from values, with the earlier result that it goes on from. A run that starts anew goes on with a
+/// rollout that has not ended.
 pub(crate) async fn prepare(
     resolved: Resolved,
     policy: ResultPolicy,
     store: &FileStore,
     files: &dyn Files,
     progress: &Progress,
-) -> Result<Prepared, AppError> {
+) -> Result<(Prepared, ResultPolicy), AppError> {
     let result = earlier(policy, store, &resolved.spec).await?;
+    let policy = match policy {
+        ResultPolicy::Fresh if result.is_some() => ResultPolicy::Resume,
+        policy => policy,
+    };
     let spec = resolved.spec.clone();
     let prepared = resolved.prepare(result, files).map_err(AppError::in_values)?;
     if let Ok(earlier) = store.load().await {
         say_what_is_replaced(&earlier, &spec, policy, &store.location(), progress);
     }
-    Ok(prepared)
+    Ok((prepared, policy))
 }
 
 /// Loads the earlier result that a run goes on from, if there is one.
@@ -141,7 +148,7 @@ async fn earlier(
     spec: &[TaskSpec],
 ) -> Result<Option<ExperimentResult>, AppError> {
     match policy {
-        ResultPolicy::Fresh => Ok(unfinished_rollout(store, spec).await),
+        ResultPolicy::Fresh | ResultPolicy::Resume => Ok(unfinished_rollout(store, spec).await),
         ResultPolicy::Reuse => earlier_result(store, spec).await,
     }
 }
@@ -174,10 +181,7 @@ fn say_what_is_replaced(
     progress: &Progress,
 ) {
     let loops = earlier.result.as_ref().map_or(0, |result| result.num_loops);
-    if policy == ResultPolicy::Reuse || loops == 0 {
-        return;
-    }
-    if is_same_spec(&earlier.spec, spec) && earlier.result.as_ref().is_some_and(has_unfinished_rollout) {
+    if policy != ResultPolicy::Fresh || loops == 0 {
         return;
     }
     let plural = if loops == 1 { "" } else { "s" };

@@ -11,11 +11,13 @@
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
 pub(crate) mod dns_names;
+mod failure_policy;
 pub(crate) mod memory;
 mod name_length;
 pub mod names;
 mod pod_template;
 pub(crate) mod rbac;
+mod rollout;
 mod runner;
 mod secret_keys;
 pub mod settings;
@@ -74,6 +76,7 @@ pub(crate) struct Launch {
 /// Builds the objects. Fails on invalid settings and on names that are too long.
 pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     let settings = Settings::from_values(plan.values)?;
+    rollout::check(plan.values, &settings)?;
     name_length::check(plan.group, plan.revision, &settings)?;
     let text = codec::to_yaml(plan.values).map_err(|error| InputError::new("", error.to_string()))?;
     let secret = Secret {

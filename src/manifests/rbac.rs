@@ -15,6 +15,9 @@ use crate::model::object::Permission;
 /// API group, plural name and verbs.
 type Access<'a> = (&'a str, &'a str, &'static [&'static str]);
 
+/// Verb that a Role cannot restrict to names: the name of a new object is not part of the URL.
+const UNNAMED: &[&str] = &["create"];
+
 /// Builds the Roles that an experiment needs, that for the group's Secrets first.
 pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> Vec<Role> {
     let group = plan.group;
@@ -25,9 +28,10 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> Vec<Role> {
     let secrets_rule = rule("", "secrets", secrets, &["get", "list", "update", "watch"]);
     let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![secrets_rule]) }];
     for (namespace, kinds) in permissions(plan) {
-        let rules = kinds
-            .into_iter()
-            .map(|((api, resource, verbs), names)| rule(api, resource, names.into_iter().map(str::to_owned), verbs));
+        let rules = kinds.into_iter().map(|((api, resource, verbs), names)| {
+            let rule = rule(api, resource, names.into_iter().map(str::to_owned), verbs);
+            PolicyRule { resource_names: rule.resource_names.filter(|_| verbs != UNNAMED), ..rule }
+        });
         roles.push(Role {
             metadata: metadata(plan, group.ready_role(namespace), Some(namespace)),
             rules: Some(rules.collect()),

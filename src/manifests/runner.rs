@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::{
-    CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
-    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
-};
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, EnvVarSource, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec,
     SeccompProfile, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::failure_policy::failure_policy;
 use super::names::{CONTAINER, GROUP, JOB_UID, JOB_VARIABLE, REVISION};
 use super::pod_template::patched;
+use super::rollout::replaceable;
 use super::secret_keys::{referred, volume};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
@@ -87,7 +86,7 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> Result<JobSpec, InputError>
         ..JobSpec::default()
     };
     if settings.parallelism == 1 {
-        return Ok(JobSpec { backoff_limit: Some(0), ..whole });
+        return Ok(replaceable(JobSpec { backoff_limit: Some(0), ..whole }, plan.values));
     }
     let pods = i32::try_from(settings.parallelism).unwrap_or(i32::MAX);
     Ok(JobSpec {
@@ -95,7 +94,7 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> Result<JobSpec, InputError>
         completions: Some(pods),
         parallelism: Some(pods),
         backoff_limit_per_index: Some(RETRIES_PER_POD),
-        pod_failure_policy: Some(failure_policy()),
+        pod_failure_policy: Some(failure_policy("FailIndex", FINAL_EXIT_CODES)),
         // Two pods of one index would write the same Secret.
         pod_replacement_policy: Some("Failed".to_owned()),
         ..whole
@@ -109,28 +108,9 @@ fn marks(plan: &Plan<'_>, more: &[(&str, &str)]) -> BTreeMap<String, String> {
     ours.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Restarts evicted pods without counting them. Gives up on final exit codes: invalid input (2), a failed task (3), and a cluster
-/// or store that stays unreachable for minutes (4).
-fn failure_policy() -> PodFailurePolicy {
-    let disrupted =
-        PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: "True".to_owned() };
-    let ignored = PodFailurePolicyRule {
-        action: "Ignore".to_owned(),
-        on_pod_conditions: Some(vec![disrupted]),
-        ..PodFailurePolicyRule::default()
-    };
-    let on_exit_codes = PodFailurePolicyOnExitCodesRequirement {
-        container_name: Some(CONTAINER.to_owned()),
-        operator: "In".to_owned(),
-        values: vec![2, 3, 4],
-    };
-    let rule = PodFailurePolicyRule {
-        action: "FailIndex".to_owned(),
-        on_exit_codes: Some(on_exit_codes),
-        ..PodFailurePolicyRule::default()
-    };
-    PodFailurePolicy { rules: vec![ignored, rule] }
-}
+/// Exit codes after which another pod would fail, too: invalid input (2), a failed task (3), and a cluster or store that stays unreachable for
+/// minutes (4).
+const FINAL_EXIT_CODES: &[i32] = &[2, 3, 4];
 
 fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
     let (volumes, volume_mounts) = volume(&referred(plan.values)).unzip();

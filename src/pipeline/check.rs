@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::document::{redacted, secrets};
-use super::rollout;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::path::FieldPath;
 use crate::ports::{Files, RecordedTask};
@@ -170,8 +169,32 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
             }
         }
     }
-    errors.extend(rollout::check(tasks));
+    errors.extend(check_rollout(tasks));
     InputErrors::check(errors, ())
+}
+
+/// Finds a rollout that the other tasks of the spec cannot analyze.
+fn check_rollout(tasks: &[Box<dyn Task>]) -> Vec<InputError> {
+    let mut rollouts = (0..).zip(tasks).filter(|(_, task)| task.as_rollout().is_some()).map(|(index, _)| index);
+    let Some(first) = rollouts.next() else { return Vec::new() };
+    let mut errors: Vec<InputError> = rollouts
+        .map(|index| {
+            InputError::new(entry(index), "an experiment can have only one rollout").with_hint("run another experiment")
+        })
+        .collect();
+    for (index, task) in tasks.iter().enumerate().take(first) {
+        if task.facts().versions.is_some() || task.judges().is_some() {
+            let message = "comes before the rollout, so it would not see the traffic of the step";
+            errors.push(
+                InputError::new(entry(index), message).with_hint("list it after `rollout`, or in `rollout.analysis`"),
+            );
+        }
+    }
+    if tasks.iter().skip(first).all(|task| task.judges().is_none()) {
+        let hint = "for example: --set \"rollout.analysis={http,assess}\" --set assess.SLOs.upper.http/error-rate=0";
+        errors.push(InputError::new(entry(first), "nothing judges its steps: no `assess` follows").with_hint(hint));
+    }
+    errors
 }
 
 /// Builds the error for a provider that two tasks of one loop measure.

@@ -26,7 +26,7 @@ impl Prepared {
     pub async fn run(self, policy: ResultPolicy, store: &dyn DocumentStore, env: &Env<'_>) -> Finished {
         let Self { experiment, tasks, secrets, is_saved_redacted } = self;
         let checked = match policy {
-            ResultPolicy::Fresh => Ok(()),
+            ResultPolicy::Fresh | ResultPolicy::Resume => Ok(()),
             ResultPolicy::Reuse => check_earlier(&experiment, &tasks).map_err(PipelineError::Input),
         };
         let mut document = Document::new(experiment, secrets, is_saved_redacted, store);

@@ -47,6 +47,8 @@ pub enum ResultPolicy {
     Fresh,
     /// The earlier result is kept, and this run is its next loop.
     Reuse,
+    /// The earlier result is kept, and its rollout goes on. One that has ended stays as it is.
+    Resume,
 }
 
 /// End of a run or loop in which no task failed.

@@ -3,7 +3,6 @@
 //! The record in the document is the only state. It is saved before each action, so a run that was killed at any point goes on from it, and
 //! moves no traffic that the record does not ask for. The loop that was analyzed last is judged from the document, not from memory.
 
-use super::check::entry;
 use super::document::Document;
 use super::run_loop::run_loop;
 use super::{PipelineError, ResultPolicy, RunEnd};
@@ -20,7 +19,6 @@ use crate::tasks::rollout::Rollout;
 use crate::traffic::claim::{Claim, Command};
 use crate::traffic::error::TrafficErrorKind;
 use crate::traffic::{Expected, Target, TrafficError};
-use crate::values::input::InputError;
 
 /// Runs the rollout to its end, or until it is interrupted.
 pub(super) async fn run(
@@ -110,7 +108,8 @@ impl Driver<'_, '_> {
 
     /// Starts a rollout, or takes up the one in the document.
     async fn begin(&mut self, policy: ResultPolicy) -> Result<RolloutRecord, PipelineError> {
-        if let Some(record) = self.document.experiment().rollout().filter(|record| !record.phase.is_over()).cloned() {
+        let earlier = self.document.experiment().rollout().filter(|_| policy == ResultPolicy::Resume).cloned();
+        if let Some(record) = earlier {
             let (total, phase) = (record.steps.len(), record.phase);
             let step = (record.step + 1).min(total);
             self.say(&format!("taking up the rollout of {}: {phase}, step {step} of {total}", record.target));
@@ -299,30 +298,6 @@ impl Driver<'_, '_> {
     }
 }
 
-/// Finds a rollout that the other tasks of the spec cannot analyze.
-pub(super) fn check(tasks: &[Box<dyn Task>]) -> Vec<InputError> {
-    let mut rollouts = (0..).zip(tasks).filter(|(_, task)| task.as_rollout().is_some()).map(|(index, _)| index);
-    let Some(first) = rollouts.next() else { return Vec::new() };
-    let mut errors: Vec<InputError> = rollouts
-        .map(|index| {
-            InputError::new(entry(index), "an experiment can have only one rollout").with_hint("run another experiment")
-        })
-        .collect();
-    for (index, task) in tasks.iter().enumerate().take(first) {
-        if task.facts().versions.is_some() || task.judges().is_some() {
-            let message = "comes before the rollout, so it would not see the traffic of the step";
-            errors.push(
-                InputError::new(entry(index), message).with_hint("list it after `rollout`, or in `rollout.analysis`"),
-            );
-        }
-    }
-    if tasks.iter().skip(first).all(|task| task.judges().is_none()) {
-        let hint = "for example: --set \"rollout.analysis={http,assess}\" --set assess.SLOs.upper.http/error-rate=0";
-        errors.push(InputError::new(entry(first), "nothing judges its steps: no `assess` follows").with_hint(hint));
-    }
-    errors
-}
-
 /// Summarizes the newest loop. A loop that assessed nothing decides nothing, whatever it measured.
 fn analysis(experiment: &Experiment) -> Analysis {
     let result = experiment.result.as_ref();
@@ -334,10 +309,10 @@ fn analysis(experiment: &Experiment) -> Analysis {
     });
     let (outcome, reason) = match (verdict.outcome, failure) {
         (Some(Outcome::Violated), _) | (Some(_), None) => {
-            (verdict.outcome.unwrap_or(Outcome::Inconclusive), verdict.to_string())
+            (verdict.outcome.unwrap_or(Outcome::Inconclusive), verdict.summary())
         }
         (_, Some(failure)) => (Outcome::Inconclusive, failure),
-        (None, None) => (Outcome::Inconclusive, verdict.to_string()),
+        (None, None) => (Outcome::Inconclusive, verdict.summary()),
     };
     Analysis { loop_number: result.map_or(0, |result| result.num_loops), outcome, reason }
 }

@@ -34,6 +34,12 @@ pub struct OverallVerdict {
 }
 
 impl OverallVerdict {
+    /// Returns the number of SLOs per outcome, and reasons: `1 of 2 violated (http/error-rate 1 > 0)`.
+    pub(crate) fn summary(&self) -> String {
+        let details = self.details.as_ref().map(|details| format!(" ({details})")).unwrap_or_default();
+        format!("{}{details}", self.counts)
+    }
+
     /// The verdict of a run that was interrupted before it saved anything.
     pub fn interrupted() -> Self {
         not_assessed("interrupted".to_owned())
@@ -43,10 +49,15 @@ impl OverallVerdict {
 impl fmt::Display for OverallVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(rollout) = &self.rollout {
-            write!(f, "{rollout}; ")?;
+            f.write_str(rollout)?;
+            // The SLOs are the reason for every other end.
+            return if self.outcome == Some(Outcome::Satisfied) {
+                write!(f, "; SLOs: {}", self.summary())
+            } else {
+                Ok(())
+            };
         }
-        write!(f, "SLOs: {}", self.counts)?;
-        self.details.as_ref().map_or(Ok(()), |details| write!(f, " ({details})"))
+        write!(f, "SLOs: {}", self.summary())
     }
 }
 

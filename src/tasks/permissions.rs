@@ -12,7 +12,8 @@ pub struct PermissionValues {
     /// Values that name objects of one kind.
     pub kinds: Vec<KindValue>,
     /// Value with a list of objects of any kind: maps with `group`, `resource` and `name`.
-    pub list: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<&'static str>,
 }
 
 /// Value that names objects of one kind: a name, or a list of names.
@@ -24,4 +25,9 @@ pub struct KindValue {
     pub group: &'static str,
     /// Plural name of the kind.
     pub resource: &'static str,
+    /// Text before the name of the object.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub prefix: &'static str,
+    /// Verbs of the Kubernetes API. A Role cannot restrict `create` to names.
+    pub verbs: &'static [&'static str],
 }

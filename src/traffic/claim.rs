@@ -259,14 +259,17 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Returns the reference of the Lease for an object.
-pub(crate) fn lease(resource: &str, name: &str, namespace: Option<&str>) -> ObjectRef {
-    let kind = ResourceKind {
-        group: "coordination.k8s.io".to_owned(),
-        version: "v1".to_owned(),
-        resource: "leases".to_owned(),
-    };
-    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: format!("iter8-rollout-{resource}-{name}") }
+/// API group of Leases.
+pub(crate) const LEASE_GROUP: &str = "coordination.k8s.io";
+
+/// Plural name of Leases.
+pub(crate) const LEASES: &str = "leases";
+
+/// Returns the reference of the Lease for an object. Its name is `prefix`, which stands for the kind of the object, and the object's name.
+pub(crate) fn lease(prefix: &str, name: &str, namespace: Option<&str>) -> ObjectRef {
+    let (group, resource) = (LEASE_GROUP.to_owned(), LEASES.to_owned());
+    let kind = ResourceKind { group, version: "v1".to_owned(), resource };
+    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: format!("{prefix}{name}") }
 }
 
 fn micro_time(now: DateTime<Utc>) -> String {

@@ -76,7 +76,8 @@ fn objects(stream: &str) -> BTreeMap<String, Value> {
 fn in_order(mut object: Value) -> Value {
     let sort = |list: &mut Value| list.as_array_mut().unwrap().sort_by_key(Value::to_string);
     if object["kind"] == "Role" {
-        object["rules"].as_array_mut().unwrap().iter_mut().for_each(|rule| sort(&mut rule["resourceNames"]));
+        let rules = object["rules"].as_array_mut().unwrap().iter_mut();
+        rules.filter_map(|rule| rule.get_mut("resourceNames")).for_each(sort);
         sort(&mut object["rules"]);
     }
     object

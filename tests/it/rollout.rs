@@ -3,8 +3,11 @@
 mod changes;
 mod faults;
 mod gateway;
+mod kill_points;
 mod refusals;
 mod replays;
 mod rollout_case;
 mod status;
+mod step_faults;
+mod steps;
 mod tutorials;

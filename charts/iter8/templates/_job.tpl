@@ -1,7 +1,23 @@
 {{- /* Spec of the Job: runs the binary as an unprivileged user without capabilities. */ -}}
 {{- define "iter8.job" -}}
 {{- $pods := include "iter8.pods" . | int -}}
-{{- if eq $pods 1 -}}
+{{- if has "rollout" .Values.tasks -}}
+# The pod of a rollout is replaced until the rollout has ended: it goes on from its document.
+backoffLimit: 6
+podFailurePolicy:
+  rules:
+  - action: Ignore
+    onPodConditions:
+    - type: DisruptionTarget
+      status: "True"
+  - action: FailJob
+    onExitCodes:
+      containerName: iter8
+      operator: In
+      values: [1, 2, 3, 4, 5]
+# Two pods would move the same traffic.
+podReplacementPolicy: Failed
+{{- else if eq $pods 1 -}}
 backoffLimit: 0
 {{- else -}}
 completionMode: Indexed

@@ -23,6 +23,14 @@
 {{- if or (lt $pods 1) (gt $pods 100) -}}
 {{- fail (printf "parallelism: `%v` is not a valid number of pods; expected 1 to 100" $values.parallelism) -}}
 {{- end -}}
+{{- if has "rollout" $values.tasks -}}
+{{- if eq $runner "cronjob" -}}
+{{- fail "runner: a rollout cannot run on a schedule: each run would start it again; use --set runner=job" -}}
+{{- end -}}
+{{- if gt $pods 1 -}}
+{{- fail "parallelism: the load of a rollout cannot be shared between pods yet; leave out parallelism" -}}
+{{- end -}}
+{{- end -}}
 {{- /* Limits of Kubernetes: the name of a Job is a label of its pods, and a CronJob appends the time to the names of its Jobs. */ -}}
 {{- $longest := eq $runner "cronjob" | ternary 52 63 -}}
 {{- /* The host name of an Indexed Job's pod consists of the Job's name and the index. */ -}}

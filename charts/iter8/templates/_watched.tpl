@@ -1,5 +1,5 @@
-{{- /* Objects that the listed tasks wait for, as JSON: namespace → `group/resource` → names. files/watched.yaml lists the values that name
-       them. */ -}}
+{{- /* Objects that the listed tasks wait for or change, as JSON: namespace → `group/resource/verbs` → names. files/watched.yaml lists the
+       values that name them. */ -}}
 {{- define "iter8.watched" -}}
 {{- $root := . -}}
 {{- $watched := dict -}}
@@ -13,18 +13,19 @@
 {{- $names = list $names -}}
 {{- end -}}
 {{- range $name := $names -}}
-{{- $objects = append $objects (list (printf "%s/%s" $kind.group $kind.resource) $name) -}}
+{{- $access := printf "%s/%s/%s" $kind.group $kind.resource (join "," $kind.verbs) -}}
+{{- $objects = append $objects (list $access (printf "%s%s" ($kind.prefix | default "") $name)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $object := index $values $row.list -}}
-{{- $objects = append $objects (list (printf "%s/%s" ($object.group | default "") $object.resource) $object.name) -}}
+{{- range $object := index $values ($row.list | default "") -}}
+{{- $objects = append $objects (list (printf "%s/%s/list,watch" ($object.group | default "") $object.resource) $object.name) -}}
 {{- end -}}
 {{- if not $objects -}}
 {{- $known := list -}}
 {{- range $row.kinds -}}
 {{- $known = append $known .value -}}
 {{- end -}}
-{{- fail (printf "%s: no object is given; expected one of %s" $row.task (append $known $row.list | join ", ")) -}}
+{{- fail (printf "%s: no object is given; expected one of %s" $row.task (append $known $row.list | compact | uniq | join ", ")) -}}
 {{- end -}}
 {{- $namespace := index $values $row.namespace | default $root.Release.Namespace -}}
 {{- $kinds := index $watched $namespace | default dict -}}

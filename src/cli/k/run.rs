@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::args::{GroupArgs, no_document};
 use crate::app;
-use crate::app::cluster::{Group, LazyCluster, PodFleet, SecretStore, Stored, prepare_stored, shard_index};
+use crate::app::cluster::{
+    Group, LazyCluster, PodFleet, SecretStore, Stored, policy_of_new_run, prepare_stored, shard_index,
+};
 use crate::app::env::Adapters;
 use crate::app::error::AppError;
 use crate::app::run::{End, Prepared, ResultPolicy};
@@ -41,8 +43,11 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     let (connection, group) = args.group.connect().await?;
     let store = SecretStore::new(&connection, group.clone(), args.revision);
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
-    let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let revision = args.revision.or(stored.revision).unwrap_or(1);
+    let policy = match args.reuse_result {
+        true => ResultPolicy::Reuse,
+        false => policy_of_new_run(&stored, revision, args.revision.is_some()),
+    };
     let adapters = Adapters::default();
     let shard = shard_index(&group, stored.values.as_ref(), adapters.files())?;
     let fleet = match &shard {

@@ -40,18 +40,27 @@ pub const KIND: TaskKind = TaskKind {
     permissions: Some(permissions),
 };
 
+/// Verbs that the task needs on each object.
+const VERBS: &[&str] = &["list", "watch"];
+
 fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<ReadyValues>()
 }
 
 /// Returns the values from which [`from_values`] reads names.
 fn permissions() -> PermissionValues {
-    let kind = |kind: &NamedKind| KindValue { value: kind.value, group: kind.group, resource: kind.resource };
+    let kind = |kind: &NamedKind| KindValue {
+        value: kind.value,
+        group: kind.group,
+        resource: kind.resource,
+        prefix: "",
+        verbs: VERBS,
+    };
     PermissionValues {
         task: KIND.name,
         namespace: "namespace",
         kinds: KINDS.iter().map(kind).collect(),
-        list: "resources",
+        list: Some("resources"),
     }
 }
 
@@ -157,7 +166,7 @@ struct Ready {
 
 impl Task for Ready {
     fn facts(&self) -> TaskFacts {
-        let permission = Permission { object: self.object.clone(), verbs: &["list", "watch"] };
+        let permission = Permission { object: self.object.clone(), verbs: VERBS };
         TaskFacts { permissions: vec![permission], recorded: Recorded::Outcome, ..TaskFacts::default() }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use self::values::{RolloutWith, StepValue};
+use self::values::{RolloutWith, StepMap};
 use super::permissions::{KindValue, PermissionValues};
 use super::{Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::manifests::dns_names;
@@ -23,9 +23,9 @@ use crate::ports::cluster::Cluster;
 use crate::ports::{BoxFuture, Clock};
 use crate::rollout::change::Change;
 use crate::rollout::steps::{self, Policy};
-use crate::traffic::claim::{Claim, lease};
+use crate::traffic::claim::{Claim, LEASE_GROUP, LEASES, lease};
 use crate::traffic::error::TrafficErrorKind;
-use crate::traffic::service::inference_service;
+use crate::traffic::service::{GROUP, LEASE_PREFIX, RESOURCE, inference_service};
 use crate::traffic::{Expected, Observed, ServiceTraffic, Target, TrafficError};
 use crate::values::input::{InputError, typed};
 
@@ -66,11 +66,13 @@ const VERBS: &[&str] = &["list", "watch", "patch"];
 const CREATE: &[&str] = &["create"];
 
 fn permissions() -> PermissionValues {
+    let lease = |verbs| KindValue { value: "isvc", group: LEASE_GROUP, resource: LEASES, prefix: LEASE_PREFIX, verbs };
+    let object = KindValue { value: "isvc", group: GROUP, resource: RESOURCE, prefix: "", verbs: VERBS };
     PermissionValues {
         task: NAME,
         namespace: "namespace",
-        kinds: vec![KindValue { value: "isvc", group: "serving.kserve.io", resource: "inferenceservices" }],
-        list: "",
+        kinds: vec![object, lease(VERBS), lease(CREATE)],
+        list: None,
     }
 }
 
@@ -119,7 +121,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
 }
 
 /// Reads the steps. A final 100 stands for the promotion, which follows the last step anyway.
-fn read_steps(values: &[StepValue], at: &FieldPath) -> Result<Vec<Step>, InputError> {
+fn read_steps(values: &[Value], at: &FieldPath) -> Result<Vec<Step>, InputError> {
     let example = "for example: --set \"rollout.steps={10,25,50,100}\"";
     if values.is_empty() {
         return Err(InputError::new(at, "required: at least one percent below 100").with_hint(example));
@@ -131,8 +133,11 @@ fn read_steps(values: &[StepValue], at: &FieldPath) -> Result<Vec<Step>, InputEr
     for (index, value) in values.iter().enumerate() {
         let at = at.clone().index(index);
         let (number, pause) = match value {
-            StepValue::Percent(number) => (number, false),
-            StepValue::Map(map) => (&map.percent, map.pause),
+            Value::Object(_) => {
+                let StepMap { percent, pause } = typed(value, at.clone())?;
+                (percent, pause)
+            }
+            number => (number.clone(), false),
         };
         let percent = number.as_u64().and_then(|percent| u8::try_from(percent).ok()).filter(|percent| *percent <= 100);
         let percent = percent.ok_or_else(|| {
@@ -235,7 +240,7 @@ impl Rollout {
     }
 
     fn lease(&self) -> ObjectRef {
-        lease("isvc", &self.name, self.namespace.as_deref())
+        lease(LEASE_PREFIX, &self.name, self.namespace.as_deref())
     }
 
     /// Moves the traffic to the percent of the current step, waits until the cluster shows it, and then for the interval.

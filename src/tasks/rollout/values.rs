@@ -29,7 +29,7 @@ pub(crate) struct RolloutWith {
     /// Percents of the traffic for the new revision, in rising order: numbers, or maps with `percent` and `pause: true`, which waits for a
     /// person after the step. The promotion to 100 % follows the last step; a final 100 in the list stands for it.
     #[schemars(schema_with = "steps_schema")]
-    pub(super) steps: Vec<StepValue>,
+    pub(super) steps: Vec<Value>,
     /// Time between the moment the cluster shows the percent and the analysis. Default: `0s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) interval: Option<GoDuration>,
@@ -53,18 +53,8 @@ pub(crate) struct RolloutWith {
     pub(super) pause_timeout: Option<PositiveDuration>,
 }
 
-/// A step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a percent, such as 10, or a map with `percent` and `pause`")]
-pub(super) enum StepValue {
-    /// Only its percent.
-    Percent(Value),
-    /// With a pause.
-    Map(StepMap),
-}
-
 /// A step with settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepMap {
     /// Percent.

@@ -34,8 +34,7 @@ fn the_chart_has_the_version_of_the_program() {
 fn the_chart_lists_the_kinds_of_the_ready_task() {
     let permissions = registry::permissions();
     assert!(!permissions.is_empty());
-    let note =
-        "# The values that name objects which tasks wait for. Generated from the program's tasks; regenerate with\n";
+    let note = "# The values that name objects which tasks wait for or change. Generated from the program's tasks; regenerate with\n";
     let rows = codec::to_yaml(&permissions).unwrap();
     hold("files/watched.yaml", &format!("{note}# {REGENERATE}\n{rows}"));
 }

@@ -18,6 +18,9 @@ const NAMESPACE: &str = "shop";
 /// An http experiment.
 const HTTP: &str = "--set=tasks={http},http.url=http://shop/";
 
+/// A rollout in steps.
+const ROLLOUT: &str = "--set=tasks={rollout},rollout.isvc=iris,rollout.steps={10,50},rollout.analysis={http,assess},http.url=http://shop/,assess.SLOs.upper.http/error-rate=0";
+
 /// One that waits first.
 const READY: &str = "--set=tasks={ready,http},http.url=http://shop/";
 
@@ -133,6 +136,11 @@ const CASES: &[&[&str]] = &[
     &[READY, "--set=ready.resources[0].version=v1,ready.resources[0].resource=pods,ready.resources[0].name=a"],
     &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=0,activeDeadlineSeconds=600"],
     &[HTTP, "-f=numbers.yaml"],
+    &[ROLLOUT, "--set=runner=job"],
+    &[
+        ROLLOUT,
+        "--set=runner=job,rollout.namespace=models,tasks={ready,rollout},ready.isvc=iris,ready.namespace=models",
+    ],
     &[
         HTTP,
         "--set=runner=cronjob,cronjobSchedule=@daily,timeZone=Europe/Zurich,suspend=true,successfulJobsHistoryLimit=0",

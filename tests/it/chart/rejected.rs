@@ -5,6 +5,8 @@ use crate::support::transcript::transcript;
 
 const HTTP: &str = "--set=tasks={http},http.url=http://shop/";
 
+const ROLLOUT: &str = "--set=tasks={rollout,http,assess},rollout.isvc=iris,rollout.steps={10},http.url=http://shop/,assess.SLOs.upper.http/error-rate=0";
+
 /// Rejected by the chart's schema.
 const BY_SCHEMA: &[&[&str]] = &[
     &[],
@@ -38,6 +40,8 @@ const BY_TEMPLATES: &[&[&str]] = &[
     &[HTTP, "--set=runner=job,podTemplate.spec.containers[0].name=iter8,podTemplate.spec.containers[0].args={x}"],
     &[HTTP, "--set=runner=job", "--set=podTemplate.metadata.labels.iter8\\.tools/group=x"],
     &["--set=tasks={ready},ready.namespace=models"],
+    &[ROLLOUT, "--set=runner=cronjob,cronjobSchedule=@daily"],
+    &[ROLLOUT, "--set=runner=job,parallelism=2"],
     &[HTTP, "--set-file=http.payloadStr=large"],
 ];
 

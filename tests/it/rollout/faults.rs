@@ -92,13 +92,13 @@ fn a_deletion_ends_the_wait() {
     assert!(set.stderr.contains("it is being deleted") || set.stderr.contains("it was deleted"), "{set:#?}");
 }
 
-/// A user who may do this with the InferenceService and nothing else.
-fn user(case: RolloutCase, verbs: &str) -> RolloutCase {
+/// A user who may do this with the InferenceService, has the rights of this other rule, if there is one, and no more.
+pub fn user(case: RolloutCase, verbs: &str, other: &str) -> RolloutCase {
     let RolloutCase { case, kserve } = case;
     let role = format!(
         "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: ci}}}}\n---\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: ci}}\n\
-         rules: [{{apiGroups: [serving.kserve.io], resources: [inferenceservices], resourceNames: [iris], verbs: {verbs}}}]\n---\n\
+         rules: [{{apiGroups: [serving.kserve.io], resources: [inferenceservices], resourceNames: [iris], verbs: {verbs}}}, {other}]\n---\n\
          apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: ci}}\n\
          subjects: [{{kind: ServiceAccount, name: ci}}]\n\
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: ci}}\n"
@@ -113,18 +113,18 @@ fn user(case: RolloutCase, verbs: &str) -> RolloutCase {
 fn a_missing_right_is_named() {
     let Some(case) = RolloutCase::with_candidate(20) else { return };
     let _transcript = transcript!();
-    let case = user(case, "[get, list, watch]");
+    let case = user(case, "[get, list, watch]", "");
     case.rollout(&["set", "iris", "--percent", "50"]).snapshot(4);
     case.rollout(&["rollback", "iris"]).snapshot(4);
     assert_eq!(case.service()["spec"]["predictor"]["canaryTrafficPercent"], 20);
-    let case = user(case, "[get]");
+    let case = user(case, "[get]", "");
     case.rollout(&["status", "iris"]).snapshot(4);
 }
 
 #[test]
 fn permissions_on_the_one_service_are_enough() {
     let Some(case) = RolloutCase::with_candidate(20) else { return };
-    let case = user(case, "[list, watch, patch]");
+    let case = user(case, "[list, watch, patch]", "");
     case.rollout(&["set", "iris", "--percent", "50"]).exits(0);
     case.rollout(&["promote", "iris"]).exits(0);
     case.rollout(&["rollback", "iris"]).exits(0);

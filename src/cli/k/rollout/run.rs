@@ -107,10 +107,10 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
         return dry(&resolved.redacted_spec(env.files));
     }
     let _lock = lock(&args.run_dir, true, &store)?;
-    let prepared = prepare(resolved, ResultPolicy::Fresh, &store, env.files, &progress).await?;
+    let (prepared, policy) = prepare(resolved, ResultPolicy::Fresh, &store, env.files, &progress).await?;
     let assert = AssertArg::of(vec![AssertCondition::Slos]);
     let after = After { next: Some(args.run_dir.report_command()), assert };
-    execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, &interruption, &after).await
+    execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 
 impl RolloutRunArgs {

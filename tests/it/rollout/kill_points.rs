@@ -1,0 +1,296 @@
+//! A run of a rollout that is killed at every point at which it acts on the outside world, and taken up by another run.
+//!
+//! The world is in memory, so that every point can be tried: each call that changes something is one, before and after its effect.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use iter8::model::document::{Experiment, TaskSpec};
+use iter8::model::object::ObjectRef;
+use iter8::model::rollout::{RolloutPhase, RolloutRecord};
+use iter8::model::slo::Outcome;
+use iter8::pipeline::{ResultPolicy, RunEnd, prepare};
+use iter8::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectStates};
+use iter8::ports::{BoxFuture, DocumentStore, Env, StoreError, Web, WebError, WebRequest, WebResponse};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::support::env::TestEnv;
+use crate::support::runtime::block_on;
+
+use Outcome::{Inconclusive, Satisfied, Violated};
+
+const STEPS: [i64; 3] = [10, 25, 50];
+
+/// A cluster with an InferenceService whose traffic moves at once, a store, and a provider of one metric.
+struct World {
+    /// Outcomes of the analyses, by their order: a step that is analyzed again may have another outcome. The last one is repeated.
+    outcomes: Vec<Outcome>,
+    /// Call at which the run is killed, and if that is after its effect.
+    kill: Option<(usize, bool)>,
+    calls: AtomicUsize,
+    killed: Notify,
+    analyses: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    percent: Option<i64>,
+    rolled: &'static str,
+    version: i64,
+    lease: Option<Value>,
+    document: Option<Experiment>,
+    /// Percents, as they were patched.
+    patched: Vec<Option<i64>>,
+}
+
+impl World {
+    fn new(outcomes: &[Outcome], kill: Option<(usize, bool)>) -> Self {
+        let state =
+            State { percent: Some(0), rolled: "r1", version: 1, lease: None, document: None, patched: Vec::new() };
+        Self {
+            outcomes: outcomes.to_vec(),
+            kill,
+            calls: AtomicUsize::new(0),
+            killed: Notify::new(),
+            analyses: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Performs a call; never returns if the run is killed at it.
+    async fn call<T>(&self, effect: impl FnOnce(&mut State) -> T) -> T {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let is_now = |after| self.kill == Some((number, after));
+        if is_now(false) {
+            self.die().await;
+        }
+        let result = effect(&mut self.state.lock().unwrap());
+        if is_now(true) {
+            self.die().await;
+        }
+        result
+    }
+
+    async fn die(&self) {
+        self.killed.notify_one();
+        std::future::pending().await
+    }
+
+    /// Runs the experiment to its end, or until it is killed.
+    async fn run(&self) -> Option<RunEnd> {
+        let spec = json!([
+            {"task": "rollout", "with": {"isvc": "iris", "steps": STEPS, "onInconclusive": "rollback"}},
+            {"task": "custommetrics", "with": {"prometheus": {"url": "http://prometheus", "queries": {"errors": {"query": "errors"}}}}},
+            {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "prometheus/errors", "limit": 1}]}}},
+        ]);
+        let spec: Vec<TaskSpec> = serde_json::from_value(spec).unwrap();
+        let result = self.state.lock().unwrap().document.clone().and_then(|document| document.result);
+        let outside = TestEnv::default();
+        let env = Env { cluster: self, web: self, ..outside.env(None) };
+        let has_rollout = result.as_ref().is_some_and(|result| result.rollout.is_some());
+        let policy = if has_rollout { ResultPolicy::Resume } else { ResultPolicy::Fresh };
+        let prepared = prepare(Experiment { spec, result, ..Experiment::default() }, &outside).unwrap();
+        tokio::select! {
+            finished = prepared.run(policy, self, &env) => Some(finished.end.unwrap()),
+            () = self.killed.notified() => None,
+        }
+    }
+
+    fn record(&self) -> RolloutRecord {
+        self.state.lock().unwrap().document.clone().unwrap().result.unwrap().rollout.unwrap()
+    }
+
+    /// Verdict that the document has and that the rollout has not taken into account yet: the step, and the outcome.
+    fn unjudged(&self) -> Option<(usize, Outcome)> {
+        let result = self.state.lock().unwrap().document.clone()?.result?;
+        let record = result.rollout?;
+        let is_whole = result.num_completed_tasks == 3 && record.judged_loop < result.num_loops;
+        let verdict = result.insights.as_ref().and_then(|insights| insights.verdicts.first());
+        verdict.filter(|_| is_whole && !record.phase.is_over()).map(|verdict| (record.step, verdict.verdict))
+    }
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return *target = patch.clone() };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}
+
+fn service(state: &State) -> Value {
+    let latest = state.percent.unwrap_or(100);
+    let mut traffic = vec![json!({"revisionName": "r2", "percent": latest, "latestRevision": true})];
+    if latest < 100 {
+        traffic.push(json!({"revisionName": "r1", "percent": 100 - latest, "latestRevision": false, "tag": "prev"}));
+    }
+    let condition = |name: &str| json!({"type": name, "status": "True"});
+    json!({
+        "metadata": {"name": "iris", "uid": "u", "resourceVersion": state.version.to_string(), "generation": state.version},
+        "spec": {"predictor": {"canaryTrafficPercent": state.percent}},
+        "status": {
+            "deploymentMode": "Knative",
+            "conditions": [condition("PredictorReady"), condition("Ready"), condition("RoutesReady")],
+            "components": {"predictor": {
+                "latestCreatedRevision": "r2",
+                "latestReadyRevision": "r2",
+                "latestRolledoutRevision": state.rolled,
+                "previousRolledoutRevision": if state.rolled == "r2" { "r1" } else { "" },
+                "traffic": traffic,
+            }},
+        },
+    })
+}
+
+impl Cluster for World {
+    fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
+        let state = self.state.lock().unwrap();
+        let object = match object.kind.resource.as_str() {
+            "leases" => state.lease.clone(),
+            _ => Some(service(&state)),
+        };
+        let states = futures_util::stream::once(async { Ok(object) }).chain(futures_util::stream::pending());
+        Box::pin(async { Ok(Box::pin(states) as ObjectStates<'a>) })
+    }
+
+    fn create<'a>(
+        &'a self,
+        _: &'a ObjectRef,
+        _: &'a str,
+        content: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        Box::pin(self.call(|state| {
+            state.lease = Some(content.clone());
+            Ok(content.clone())
+        }))
+    }
+
+    fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        if patch.get("metadata").is_none() && patch["spec"].get("renewTime").is_some() {
+            // Renewals come at any time, and change nothing.
+            return Box::pin(async { Ok(Value::Null) });
+        }
+        Box::pin(self.call(move |state| {
+            if object.kind.resource == "leases" {
+                merge(state.lease.as_mut().unwrap(), patch);
+                return Ok(state.lease.clone().unwrap());
+            }
+            let version = state.version.to_string();
+            if patch["metadata"]["resourceVersion"] != version {
+                return Err(ClusterError::new(ClusterErrorKind::Conflict, "conflict"));
+            }
+            state.percent = patch["spec"]["predictor"]["canaryTrafficPercent"].as_i64();
+            state.version += 1;
+            state.patched.push(state.percent);
+            if state.percent.is_none() {
+                state.rolled = "r2";
+            }
+            Ok(service(state))
+        }))
+    }
+}
+
+impl DocumentStore for World {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
+        Box::pin(async { Err(StoreError::Missing { location: self.location() }) })
+    }
+
+    fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.call(|state| {
+            state.document = Some(experiment.clone());
+            Ok(())
+        }))
+    }
+}
+
+impl Web for World {
+    fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
+        let number = self.analyses.fetch_add(1, Ordering::SeqCst);
+        let outcome = self.outcomes.get(number).or(self.outcomes.last()).unwrap();
+        let result = match outcome {
+            Satisfied => json!([{"metric": {}, "value": [1_000_000, "0"]}]),
+            Violated => json!([{"metric": {}, "value": [1_000_000, "2"]}]),
+            Inconclusive => json!([]),
+        };
+        let body = json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string();
+        let response = WebResponse { status: 200, body: body.into_bytes(), retry_after: None, clock_ahead: None };
+        Box::pin(self.call(|_| Ok(response)))
+    }
+}
+
+/// Asserts that the end is as the verdicts in the document say, and that the traffic has moved once per step.
+fn check(world: &World, context: &str) {
+    let record = world.record();
+    let state = world.state.lock().unwrap();
+    let outcomes: Vec<_> = record.steps.iter().map_while(|step| step.outcome).collect();
+    let mut moves: Vec<Option<i64>> = STEPS.iter().take(outcomes.len()).map(|percent| Some(*percent)).collect();
+    match outcomes.iter().all(|outcome| *outcome == Satisfied) {
+        true => {
+            assert_eq!((record.phase, outcomes.len()), (RolloutPhase::Promoted, STEPS.len()), "{context}");
+            assert_eq!((state.percent, state.rolled), (None, "r2"), "{context}");
+            moves.push(None);
+        }
+        false => {
+            assert_eq!(
+                (record.phase, state.percent, state.rolled),
+                (RolloutPhase::RolledBack, Some(0), "r1"),
+                "{context}"
+            );
+            assert_eq!(outcomes[..outcomes.len() - 1], vec![Satisfied; outcomes.len() - 1], "{context}");
+            moves.push(Some(0));
+        }
+    }
+    assert_eq!(state.patched, moves, "{context}: the traffic moves once per step");
+    assert_eq!(state.lease.as_ref().unwrap()["spec"].get("holderIdentity"), None, "{context}: the claim is released");
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
+    let scripts: [&[Outcome]; 7] = [
+        &[Satisfied],
+        &[Violated],
+        &[Inconclusive],
+        &[Satisfied, Satisfied, Violated],
+        // An analysis that is repeated has another result.
+        &[Satisfied, Violated, Satisfied],
+        &[Violated, Satisfied],
+        &[Satisfied, Satisfied, Satisfied, Violated],
+    ];
+    block_on(async {
+        for script in scripts {
+            let whole = World::new(script, None);
+            assert_eq!(whole.run().await, Some(RunEnd::Completed));
+            check(&whole, "no kill");
+            let calls = whole.calls.load(Ordering::SeqCst);
+            assert!(calls > 10, "{calls} calls");
+            for kill in (0..calls).flat_map(|call| [(call, false), (call, true)]) {
+                let world = World::new(script, Some(kill));
+                assert_eq!(world.run().await, None, "{kill:?}: the run ends before it is killed");
+                let unjudged = world.unjudged();
+                assert_eq!(world.run().await, Some(RunEnd::Completed), "{script:?}, killed at {kill:?}");
+                let context = format!("{script:?}, killed at {kill:?}");
+                check(&world, &context);
+                if let Some((step, outcome)) = unjudged {
+                    let step = &world.record().steps[step];
+                    assert_eq!(
+                        (step.outcome, step.analyses),
+                        (Some(outcome), 1),
+                        "{context}: the saved verdict counts"
+                    );
+                }
+            }
+        }
+    });
+}

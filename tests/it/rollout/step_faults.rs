@@ -1,0 +1,194 @@
+//! Rollouts in steps that pause, are aborted, are disturbed by others, or whose run is killed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::faults::user;
+use super::rollout_case::{R1, R2, R3, RolloutCase};
+use super::steps::Stepped;
+use crate::kubernetes::cluster_case::Running;
+use crate::support::kubernetes::{KServe, Model, Outcome};
+
+/// Starts a rollout that pauses after its first step, and waits for the pause.
+#[track_caller]
+fn paused() -> Option<(Stepped, Running)> {
+    let rollout = Stepped::new(Model::new("good"))?.steps("10:pause,50");
+    let running = pause(&rollout);
+    Some((rollout, running))
+}
+
+#[track_caller]
+fn pause(rollout: &Stepped) -> Running {
+    rollout.start(&[], "paused: the step at 10 % has passed, and waits for approval")
+}
+
+fn percent(rollout: &Stepped) -> Value {
+    rollout.case.service()["spec"]["predictor"]["canaryTrafficPercent"].clone()
+}
+
+#[test]
+fn a_paused_rollout_is_resumed_by_a_person() {
+    let Some((rollout, running)) = paused() else { return };
+    rollout.case.wait_for_traffic(&[(R2, 10), (R1, 90)]);
+    let resumed = rollout.case.rollout(&["resume", "iris"]);
+    assert_eq!(resumed.exits(0).stdout, "the rollout of iris is resumed\n");
+    running.end().expect(0, &["was promoted (10 → 50 → 100 %)"]);
+    rollout
+        .case
+        .rollout(&["resume", "iris"])
+        .expect(2, &["iris is in no rollout", "hint: `iter8 k rollout run` starts one"]);
+}
+
+#[test]
+fn a_rollout_is_aborted_by_a_person() {
+    let Some((rollout, running)) = paused() else { return };
+    let aborted = rollout.case.rollout(&["abort", "iris"]);
+    assert_eq!(aborted.exits(0).stdout, "the rollout of iris has ended: rolled back\n");
+    let run = running.end();
+    assert_eq!(run.exits(5).stdout, "inconclusive  slos: iris-predictor-00002 was rolled back: aborted\n");
+    rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+}
+
+#[test]
+fn an_abort_ends_a_running_analysis() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let rollout = rollout.set("http.numRequests=null").set("http.duration=10m");
+    let running = rollout.start(&[], "[2/3] http");
+    rollout.case.rollout(&["resume", "iris"]).expect(2, &["the rollout of iris is not paused: it is progressing"]);
+    rollout.case.rollout(&["abort", "iris"]).exits(0);
+    running.end().expect(5, &["was rolled back: aborted"]);
+    rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+}
+
+#[test]
+fn a_second_rollout_of_the_same_service_is_refused() {
+    let Some((rollout, _running)) = paused() else { return };
+    let second = rollout.run(&["--runDir", "second"]);
+    second.expect(4, &["error: InferenceService iris is in another rollout, by ", ", paused, last seen at "]);
+    assert_eq!(percent(&rollout), 10);
+}
+
+#[test]
+fn an_outside_edit_of_the_percent_stops_the_rollout() {
+    let Some((rollout, running)) = paused() else { return };
+    rollout.case.patch("argocd", &json!({"canaryTrafficPercent": 60}));
+    rollout.case.rollout(&["resume", "iris"]).exits(0);
+    let stopped = "the percent was changed by someone else: it is 60; expected 10";
+    running.end().expect(3, &[stopped, "the rollout of iris-predictor-00002 was stopped"]);
+    assert_eq!(percent(&rollout), 60, "the edit stays");
+    assert_eq!(rollout.record()["phase"], "stopped");
+}
+
+#[test]
+fn a_candidate_that_was_replaced_loses_its_traffic() {
+    let Some((rollout, running)) = paused() else { return };
+    rollout.case.replace_model(3);
+    rollout.case.wait_for_traffic(&[(R3, 10), (R1, 90)]);
+    rollout.case.rollout(&["resume", "iris"]).exits(0);
+    running.end().expect(3, &["was rolled back", &format!("the candidate {R2} was replaced by {R3}")]);
+    rollout.case.wait_for_traffic(&[(R3, 0), (R1, 100)]);
+}
+
+#[test]
+fn a_deletion_stops_the_rollout() {
+    let Some((rollout, running)) = paused() else { return };
+    rollout.case.case.cluster.kubectl_ok(&["delete", "isvc", "iris", "-n", &rollout.case.case.namespace]);
+    rollout.case.rollout(&["resume", "iris"]).exits(0);
+    running.end().expect(3, &["InferenceService iris does not exist", "was stopped"]);
+}
+
+#[test]
+fn a_killed_run_is_taken_up_at_its_step() {
+    let Some((rollout, running)) = paused() else { return };
+    drop(running);
+    let running = rollout.start(&[], "taking up the rollout of InferenceService iris: paused, step 1 of 2");
+    assert_eq!(rollout.record()["phase"], "paused");
+    rollout.case.rollout(&["resume", "iris"]).exits(0);
+    running.end().expect(0, &["was promoted (10 → 50 → 100 %)"]);
+}
+
+#[test]
+fn a_candidate_that_never_gets_ready_is_rolled_back() {
+    let Some(case) = RolloutCase::with_stable() else { return };
+    case.decide(R2, Outcome::Starting);
+    case.apply(2, Some(0));
+    case.wait_for_revision(R2);
+    let rollout = Stepped::of(case, Model::new("late")).set("rollout.timeout=2s");
+    let run = rollout.run(&[]);
+    run.expect(
+        3,
+        &["did not reach the requested traffic within 2s", &format!("revision {R2} is not ready"), "was rolled back"],
+    );
+    assert_eq!(percent(&rollout), 0);
+    assert_eq!(rollout.record()["phase"], "rolledBack");
+}
+
+#[test]
+fn a_split_that_never_takes_effect_is_rolled_back() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let rollout = rollout.set("rollout.timeout=2s");
+    rollout.case.hold_knative();
+    rollout.run(&[]).expect(3, &[&format!("revision {R2} gets 0 % of the traffic; expected 10 %"), "was rolled back"]);
+    assert_eq!(percent(&rollout), 0);
+}
+
+#[test]
+fn a_violated_step_pauses_or_ends_the_rollout_if_asked_to() {
+    let slow = || Model::new("slow").latency(Duration::from_millis(150));
+    let Some(rollout) = Stepped::new(slow()) else { return };
+    let rollout = rollout.set("assess.SLOs.upper.http/latency-max=100").set("http.numRequests=100");
+    rollout.run(&["--on-failure", "none"]).expect(4, &["the rollout of iris-predictor-00002 was stopped: at 10 %"]);
+    assert_eq!(percent(&rollout), 10, "the traffic stays");
+    let running = rollout.start(&["--on-failure", "pause", "--runDir", "again"], "paused: at 10 %");
+    rollout.case.rollout(&["abort", "iris"]).exits(0);
+    running.end().expect(1, &["was rolled back: aborted"]);
+}
+
+#[test]
+fn an_inconclusive_step_is_extended_and_then_held() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    // Nobody listens there.
+    rollout.case.case.cli.write("p.tpl", "{\"url\": \"http://127.0.0.1:1\", \"method\": \"GET\", \"metrics\": [{\"name\": \"m\", \"type\": \"gauge\", \"jqExpression\": \".x\"}]}");
+    let settings = [
+        "custommetrics.templates.gone=p.tpl",
+        "assess.SLOs.upper.gone/m=1",
+        "rollout.maxExtensions=2",
+        "rollout.pauseTimeout=1s",
+    ];
+    let rollout = settings.into_iter().fold(rollout, Stepped::set);
+    let run = rollout.run(&["--on-inconclusive", "extend", "--analysis", "http,custommetrics,assess"]);
+    run.expect(5, &["the rollout of iris-predictor-00002 is paused at 10 %", "inconclusive at 10 %"]);
+    assert_eq!(rollout.record()["steps"][0]["analyses"], 3);
+    assert_eq!(percent(&rollout), 10);
+}
+
+#[test]
+fn a_rollback_that_is_forbidden_is_loud() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let rollout = rollout.steps("10:pause,50");
+    let (cluster, namespace) = (rollout.case.case.cluster, rollout.case.case.namespace.clone());
+    let leases = "{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [list, watch, patch, create]}";
+    let rollout = rollout.with_case(|case| user(case, "[list, watch, patch]", leases));
+    let running = pause(&rollout);
+    let patch = r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["list", "watch"]}]"#;
+    cluster.kubectl_ok(&["patch", "role", "ci", "-n", &namespace, "--type=json", "-p", patch]);
+    rollout.case.rollout(&["abort", "iris", "--timeout", "1s"]);
+    let run = running.end();
+    run.expect(4, &["rolling back: aborted", "cannot patch inferenceservices.serving.kserve.io/iris", "hint: "]);
+    assert_eq!(rollout.record()["phase"], "rollingBack", "a later run goes on");
+}
+
+#[test]
+fn a_restart_of_the_api_server_does_not_end_the_rollout() {
+    let Some(kserve) = KServe::own() else { return };
+    let kserve: &'static KServe = Box::leak(Box::new(kserve));
+    let rollout = Stepped::of(RolloutCase::of(kserve).stable().candidate(0), Model::new("good"));
+    rollout.case.hold_knative();
+    let running = rollout.start(&[], "expected 10 %");
+    kserve.cluster.stop_api_server();
+    kserve.cluster.start_api_server();
+    rollout.case.release_knative();
+    running.end().expect(0, &["was promoted (10 → 25 → 50 → 100 %)"]);
+    kserve.stop();
+}

@@ -4,6 +4,7 @@ mod changes;
 mod faults;
 mod gateway;
 mod kill_points;
+mod measured;
 mod refusals;
 mod replays;
 mod rollout_case;

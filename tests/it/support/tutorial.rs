@@ -1,7 +1,7 @@
 //! Runs the commands of a tutorial as its readers do.
 //!
 //! Every block fenced as `shell` stands below an HTML comment `<!-- test: NAME -->`, by which the test knows what to check after it. A block
-//! fenced as `text` below `<!-- test: output -->` is the output of the block before it.
+//! fenced as `text` below `<!-- test: output -->` is the output of the block before it; below `<!-- test: prints -->`, it has lines of that.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ pub struct Block {
     pub name: String,
     /// Output that the tutorial shows for it.
     pub output: Option<String>,
+    /// Lines of the output that the tutorial shows.
+    pub prints: Vec<String>,
     fence: Fence,
 }
 
@@ -30,10 +32,11 @@ pub fn blocks(tutorial: &str) -> Vec<Block> {
     for fence in fences(&text) {
         let name = fence.comment.as_deref().and_then(|comment| comment.strip_prefix("test: ")).map(str::to_owned);
         match (fence.language.as_str(), name) {
-            ("shell", Some(name)) => blocks.push(Block { name, output: None, fence }),
+            ("shell", Some(name)) => blocks.push(Block { name, output: None, prints: Vec::new(), fence }),
             ("text", Some(name)) if name == "output" => {
                 blocks.last_mut().unwrap().output = Some(fence.lines.join("\n"));
             }
+            ("text", Some(name)) if name == "prints" => blocks.last_mut().unwrap().prints = fence.lines,
             ("shell" | "text", _) => panic!("{tutorial}:{}: no `<!-- test: NAME -->`", fence.line),
             _ => {}
         }

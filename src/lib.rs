@@ -27,7 +27,7 @@
 //! | `traffic` | moves the traffic of an InferenceService, and waits until the cluster shows it | model, ports, rollout |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
 //! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
-//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, rollout, manifests, ports, traffic, load |
+//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, routing, rollout, manifests, ports, traffic, load |
 //! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
 //! | `pipeline` | runs tasks in order, saves after each, emits events; drives rollouts in steps | model, redact, values, metrics, slo, rollout, ports, traffic, tasks |
 //! | `controller` | release controller: watches, decides, applies; leader election, metrics, health | model, values, ports, adapters, routing |

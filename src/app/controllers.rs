@@ -20,9 +20,6 @@ use crate::ports::cluster::ClusterError;
 use crate::routing::Config;
 pub(crate) use crate::routing::drift::projection;
 
-/// Configuration of a controller without a file: Iter8's resource types.
-const STOCK_CONFIG: &str = include_str!("controllers.yaml");
-
 /// Maximum size of a configuration or of a file with routemaps.
 const MAX_BYTES: u64 = 8 << 20;
 
@@ -60,7 +57,7 @@ pub(crate) fn settings(
 fn config(path: Option<&Path>) -> Result<Config, AppError> {
     match path {
         Some(path) => read(path),
-        None => Config::from_yaml(STOCK_CONFIG).map_err(|errors| invalid("the built-in configuration", errors)),
+        None => Config::stock().map_err(|errors| invalid("the built-in configuration", errors)),
     }
 }
 

@@ -59,6 +59,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Returns true if there are no metrics.
+    pub fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+
     /// Adds metrics of a provider.
     pub fn add(&mut self, provider: &str, names: MetricNames) {
         match self.providers.get_mut(provider) {

@@ -82,6 +82,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
             loop_records::keep(&mut insights.loops, record);
         }
     }
+    insights.splits.extend(contribution.split.clone());
     Ok(())
 }
 

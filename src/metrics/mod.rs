@@ -6,7 +6,7 @@ pub mod histogram;
 pub mod insights;
 pub mod loop_records;
 pub(crate) mod missing;
-pub mod proportion;
+pub(crate) mod proportion;
 pub mod series;
 mod view;
 

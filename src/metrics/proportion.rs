@@ -6,6 +6,8 @@
 //!
 //! Responses are taken as independent of each other. Routers that choose a version per connection or per client violate that.
 
+use std::fmt;
+
 use statrs::function::factorial::{ln_binomial, ln_factorial};
 
 /// Above this many responses, counts are scaled down to it: the shares stay the same and the evidence gets weaker, never stronger.
@@ -19,7 +21,7 @@ const RELATIVE_TIE: f64 = 1e-7;
 
 /// Method of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     /// Shares of 0 and 1 leave nothing to chance: the probability is 0 or 1.
     Certain,
     /// Exact binomial test of two versions.
@@ -31,9 +33,20 @@ pub enum Method {
     BinomialPerVersion,
 }
 
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certain => "no chance",
+            Self::Binomial => "binomial test",
+            Self::Multinomial => "multinomial test",
+            Self::BinomialPerVersion => "binomial test per version",
+        })
+    }
+}
+
 /// Agreement of observed counts with expected shares.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fit {
+pub(crate) struct Fit {
     /// Probability, with the expected shares, of an outcome that is at most as likely as the observed one.
     pub p_value: f64,
     /// Method that computed it.
@@ -42,7 +55,7 @@ pub struct Fit {
 
 /// Normalizes weights or percentages to shares that sum to 1. Returns `None` if there are none, one is negative or not finite, or all
 /// are 0.
-pub fn shares(weights: &[f64]) -> Option<Vec<f64>> {
+pub(crate) fn shares(weights: &[f64]) -> Option<Vec<f64>> {
     let largest = weights.iter().copied().fold(0.0, f64::max);
     let is_valid = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
     if !is_valid || largest <= 0.0 {
@@ -55,7 +68,7 @@ pub fn shares(weights: &[f64]) -> Option<Vec<f64>> {
 
 /// Clopper–Pearson interval of a proportion, `count` of `total`. Each of its ends is missed with a probability of at most
 /// (1 - confidence) / 2.
-pub fn interval(count: u64, total: u64, confidence: f64) -> [f64; 2] {
+pub(crate) fn interval(count: u64, total: u64, confidence: f64) -> [f64; 2] {
     let (count, total) = (scaled(count.min(total), total), total.min(MAX_RESPONSES));
     let tail = (1.0 - confidence).max(0.0) / 2.0;
     if total == 0 {
@@ -97,7 +110,7 @@ fn lower_bound(count: u64, total: u64, tail: f64) -> f64 {
 
 /// Exact two-sided binomial test of `count` of `total` against a share, by the method of minimum likelihood, as in R's `binom.test`.
 /// Returns the p-value.
-pub fn binomial_test(count: u64, total: u64, share: f64) -> f64 {
+pub(crate) fn binomial_test(count: u64, total: u64, share: f64) -> f64 {
     let (count, total) = (scaled(count.min(total), total), total.min(MAX_RESPONSES));
     if share <= 0.0 {
         return if count == 0 { 1.0 } else { 0.0 };
@@ -127,7 +140,7 @@ pub fn binomial_test(count: u64, total: u64, share: f64) -> f64 {
 /// Two versions are tested by [`binomial_test`]. Three and more are tested by the exact multinomial test, which sums the probabilities of
 /// all outcomes that are at most as likely as the observed one, if there are at most 200,000 outcomes (632 responses of three versions).
 /// Beyond that, each version is tested by itself, and the smallest p-value is multiplied by the number of versions.
-pub fn goodness_of_fit(counts: &[u64], shares: &[f64]) -> Fit {
+pub(crate) fn goodness_of_fit(counts: &[u64], shares: &[f64]) -> Fit {
     let certain = |p_value| Fit { p_value, method: Method::Certain };
     let pairs = || counts.iter().copied().zip(shares.iter().copied());
     if pairs().any(|(count, share)| share <= 0.0 && count > 0) {
@@ -152,7 +165,7 @@ pub fn goodness_of_fit(counts: &[u64], shares: &[f64]) -> Fit {
 
 /// Number of requests after which a version with this share has been seen, except with a probability of at most `significance`.
 /// Returns `None` for a share of 0, which is never seen.
-pub fn needed(share: f64, significance: f64) -> Option<u64> {
+pub(crate) fn needed(share: f64, significance: f64) -> Option<u64> {
     if !(share > 0.0 && significance > 0.0) {
         return None;
     }

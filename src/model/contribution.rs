@@ -12,6 +12,7 @@ use super::metric::MetricMeta;
 use super::missing::Missing;
 use super::rollout::RolloutRecord;
 use super::slo::{SloLimits, SloMatrix, Verdict};
+use super::split::Split;
 
 /// Everything that a task may add.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Contribution {
     pub assessment: Option<Assessment>,
     /// State of the rollout after the task.
     pub rollout: Option<RolloutRecord>,
+    /// Comparison of a split of traffic with the expected one.
+    pub split: Option<Split>,
     /// Lines for the task's record.
     pub notes: Vec<String>,
     /// Secrets that the task sent. They are never written; the document is searched for them.

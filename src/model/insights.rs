@@ -12,6 +12,7 @@ use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use super::slo::{SloLimits, SloMatrix, Verdict};
+use super::split::Split;
 
 /// The `insights` of a result. Lists that are "per version" have one entry per version, in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +56,9 @@ pub struct Insights {
     /// Assessed loops, the newest last; large documents keep only the newest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loops: Vec<LoopRecord>,
+    /// Comparisons of the newest loop's observed splits with the expected ones, one per `split` task that has run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<Split>,
 }
 
 /// Name of a version and, in A/B/n experiments, its track.

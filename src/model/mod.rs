@@ -26,6 +26,7 @@ pub(crate) mod serde_words;
 pub mod series;
 pub mod shard;
 pub mod slo;
+pub mod split;
 pub(crate) mod text;
 pub mod tls;
 pub mod tls_problem;

@@ -144,11 +144,12 @@ pub(super) fn entry(index: usize) -> FieldPath {
     FieldPath::root().key("spec").index(index)
 }
 
-/// Finds conflicts between tasks: a loop measures a provider once, and all tasks measure the same number of versions.
+/// Finds conflicts between tasks: a loop measures a provider once, all tasks measure the same number of versions, and a split is compared with
+/// counts that show it.
 pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), InputErrors> {
     let mut errors = Vec::new();
     let mut versions: Option<(usize, usize)> = None;
-    let mut providers = BTreeMap::new();
+    let mut providers: BTreeMap<String, usize> = BTreeMap::new();
     for (index, task) in tasks.iter().enumerate() {
         let facts = task.facts();
         if let Some(count) = facts.versions {
@@ -159,6 +160,7 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
                 errors.push(InputError::new(entry(index), message).with_hint(hint));
             }
         }
+        errors.extend(check_split(index, task.as_ref(), tasks, &providers));
         // Tasks with conditions may be skipped, so these are checked when they run.
         for provider in facts.providers {
             if let Some(first) = providers.insert(provider.clone(), index)
@@ -195,6 +197,33 @@ fn check_rollout(tasks: &[Box<dyn Task>]) -> Vec<InputError> {
         errors.push(InputError::new(entry(first), "nothing judges its steps: no `assess` follows").with_hint(hint));
     }
     errors
+}
+
+/// Checks that the metric of a split shows how a router splits the traffic. `providers` are those of earlier tasks.
+fn check_split(
+    index: usize,
+    task: &dyn Task,
+    tasks: &[Box<dyn Task>],
+    providers: &BTreeMap<String, usize>,
+) -> Option<InputError> {
+    let metric = task.counts()?;
+    let provider = &metric.name().ok()?.provider;
+    let facts = tasks.get(*providers.get(provider)?)?.facts();
+    let at = entry(index).key("with");
+    if facts.selects_versions {
+        let message =
+            format!("`{provider}` selects the version of each request itself, so `{metric}` does not show a split");
+        let hint =
+            "compare the counts of a load with `versionFrom`, or those of a provider, such as `istio/request-count`";
+        return Some(InputError::new(at.key("metric"), message).with_hint(hint));
+    }
+    let (expected, versions) = (task.expected_versions()?, facts.versions?);
+    if expected == versions {
+        return None;
+    }
+    let versions = format!("{versions} version{}", if versions == 1 { "" } else { "s" });
+    let message = format!("there are {expected} expected shares, but `{provider}` measures {versions}");
+    Some(InputError::new(at, message).with_hint("a split needs one share per version, in their order"))
 }
 
 /// Builds the error for a provider that two tasks of one loop measure.

@@ -15,6 +15,7 @@ use crate::model::loops::LoopRecord;
 use crate::model::rollout::{RolloutRecord, StepRecord};
 use crate::ports::{DocumentStore, Files, StoreError};
 use crate::redact::{self, RequestSecrets};
+use crate::slo::split;
 use crate::tasks::Task;
 
 /// Name of the task that judges.
@@ -164,6 +165,7 @@ impl<'a> Document<'a> {
             // These belong to the previous loop; this loop has none until it is assessed.
             insights.verdicts.clear();
             insights.slos_satisfied = None;
+            insights.splits.clear();
         }
         result.num_loops
     }
@@ -220,8 +222,14 @@ impl<'a> Document<'a> {
         if let Some(rollout) = &contribution.rollout {
             self.set_rollout(rollout.clone());
         }
-        let insights = self.result().insights.get_or_insert_default();
-        insights::merge(insights, contribution).map_err(|error| error.to_string())
+        let result = self.result();
+        let number = result.num_loops;
+        let insights = result.insights.get_or_insert_default();
+        insights::merge(insights, contribution).map_err(|error| error.to_string())?;
+        if contribution.split.is_some() {
+            split::apply(insights, number);
+        }
+        Ok(())
     }
 
     /// Returns the document in the form that is saved.

@@ -1,10 +1,10 @@
-//! Finds SLOs on metrics that nothing measures, before the run.
+//! Finds SLOs and splits on metrics that nothing measures, before the run.
 
 use super::ResultPolicy;
 use super::check::{Prepared, entry};
 use crate::metrics::catalog::{Catalog, Unmeasured};
 use crate::model::insights::Insights;
-use crate::model::slo::Slo;
+use crate::model::metric_name::MetricRef;
 use crate::ports::Files;
 use crate::tasks::Task;
 use crate::values::input::InputError;
@@ -25,9 +25,11 @@ pub(crate) fn unmeasured_slos(
     files: &dyn Files,
     earlier: Option<&Insights>,
 ) -> Vec<InputError> {
-    if tasks.iter().all(|task| task.judges().is_none()) {
+    if tasks.iter().all(|task| task.judges().is_none() && task.counts().is_none()) {
         return Vec::new();
     }
+    // A split compares the counts of one loop.
+    let mut counted = Catalog::default();
     let mut measured = Catalog::default();
     if let Some(insights) = earlier {
         measured.add_earlier(insights);
@@ -43,23 +45,33 @@ pub(crate) fn unmeasured_slos(
         for (bound, slos) in limits.flat_map(|limits| [("upper", &limits.upper), ("lower", &limits.lower)]) {
             for (at, slo) in slos.iter().enumerate() {
                 let path = entry(index).key("with").key("SLOs").key(bound).index(at).key("metric");
-                errors.extend(error(slo, &measured, &planned).map(|error| error.under(path)));
+                let error = error(&slo.metric, &measured, &planned, "list the tasks that measure before `assess`");
+                errors.extend(error.map(|error| error.under(path)));
             }
         }
+        if let Some(metric) = task.counts() {
+            let path = entry(index).key("with").key("metric");
+            let order = "list a task that measures it, such as `custommetrics`, before `split`";
+            let error = error(metric, &counted, &planned, order);
+            let with_hint = |error: InputError| if counted.is_empty() { error.with_hint(order) } else { error };
+            errors.extend(error.map(|error| with_hint(error).under(path)));
+        }
         for metric in metrics {
+            counted.add(&metric.provider, metric.metrics.clone());
             measured.add(&metric.provider, metric.metrics);
         }
     }
     errors
 }
 
-fn error(slo: &Slo, measured: &Catalog, planned: &Catalog) -> Option<InputError> {
+/// Checks that a metric is measured; `order` is the hint if a later task measures it.
+fn error(metric: &MetricRef, measured: &Catalog, planned: &Catalog, order: &str) -> Option<InputError> {
     // Malformed names are rejected when the task is parsed.
-    let name = slo.metric.name().ok()?;
+    let name = metric.name().ok()?;
     let Unmeasured { message, hint } = measured.check(name).err()?;
     if planned.check(name).is_ok() {
         let message = format!("`{name}` is measured only by a later task");
-        return Some(InputError::new("", message).with_hint("list the tasks that measure before `assess`"));
+        return Some(InputError::new("", message).with_hint(order));
     }
     Some(InputError::new("", message).with_hint(hint))
 }

@@ -11,6 +11,7 @@ mod loads;
 mod page;
 mod queried;
 mod spec;
+mod splits;
 mod state;
 mod timeline;
 mod trend;

@@ -4,6 +4,7 @@
 
 mod loops;
 mod observations;
+mod splits;
 mod table;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     tasks(&mut out, &view.tasks);
     slos(&mut out, &view);
     verdicts(&mut out, &view);
+    splits::section(&mut out, &view);
     loops::section(&mut out, &view);
     metrics(&mut out, &view);
     observations::section(&mut out, &view);
@@ -113,6 +115,7 @@ fn outcome(summary: &Summary) -> String {
         Satisfied => format!("satisfied ({})", share(counts.satisfied, "satisfied")),
         Violated if open > 0 => format!("violated ({}, {open} inconclusive)", share(counts.violated, "violated")),
         Violated => format!("violated ({})", share(counts.violated, "violated")),
+        Inconclusive if open == 0 => "inconclusive (the split of the traffic is)".to_owned(),
         Inconclusive => format!("inconclusive ({})", share(open, "open")),
         Unassessed => "completed (no SLOs were assessed)".to_owned(),
         Failed => "failed (a task failed)".to_owned(),

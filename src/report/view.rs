@@ -10,6 +10,7 @@ mod metrics;
 mod objectives;
 mod observations;
 mod slos;
+mod splits;
 mod trends;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::model::duration::GoDuration;
 use crate::model::load::{LoadRecord, Spacing};
 use crate::model::metric::MetricType;
 use crate::model::slo::{Bound, Outcome};
+use crate::model::split::Split;
 
 /// A whole report.
 #[derive(Clone, Debug, Serialize)]
@@ -39,6 +41,8 @@ pub struct ReportView {
     pub versions: Vec<VersionReport>,
     /// One entry per SLO and version: the `slos` of all versions in one list.
     pub verdicts: Vec<VersionVerdict>,
+    /// Splits of traffic that the newest loop compared with the expected ones, with the document's keys.
+    pub splits: Vec<Split>,
     /// One entry per version and load, in order; loads without a success first.
     pub load: Vec<LoadReport>,
     /// Known loops, oldest first; empty unless there are two.
@@ -115,7 +119,7 @@ pub enum Overall {
     Satisfied,
     /// Completed, and an SLO does not hold for some version.
     Violated,
-    /// Completed; no SLO is known to be violated, but some are undecided.
+    /// Completed; no SLO is known to be violated, but some are undecided, or a split of traffic is.
     Inconclusive,
     /// Completed, and no SLO was assessed.
     Unassessed,

@@ -78,7 +78,15 @@ pub struct Condition {
     pub status: Box<str>,
 }
 
+/// Configuration of a controller without a file: Iter8's resource types.
+const STOCK: &str = include_str!("stock.yaml");
+
 impl Config {
+    /// Reads the configuration of a controller without a file.
+    pub fn stock() -> Result<Self, InputErrors> {
+        Self::from_yaml(STOCK)
+    }
+
     /// Reads the text of the file. Fails with all its mistakes.
     pub fn from_yaml(text: &str) -> Result<Self, InputErrors> {
         let value = value_from_yaml(text).map_err(|error| InputError::new(FieldPath::root(), error.to_string()))?;

@@ -193,20 +193,8 @@ pub fn decide_within<'o>(
     now: DateTime<Utc>,
     (budget, endless): (&mut Budget, &Endless),
 ) -> Decision {
-    let mut versions: Vec<VersionState> =
-        routemap.versions.iter().map(|version| judge(version, &observed, config, now)).collect();
-    let annotated = |version: &Version| version.resources.first().and_then(&observed)?.weight.as_ref();
-    let sources = |(version, state): (&Version, &VersionState)| Sources {
-        is_available: state.availability != Availability::Unavailable,
-        annotated: annotated(version),
-        default: version.weight,
-    };
-    let sources: Vec<Sources<'_>> = routemap.versions.iter().zip(&versions).map(sources).collect();
-    let (weights, is_fallback) = weights(&sources);
-    for ((state, source), weight) in versions.iter_mut().zip(sources).zip(&weights) {
-        state.weight = *weight;
-        state.invalid_weight = source.annotated.filter(|annotated| annotated.weight().is_none()).cloned();
-    }
+    let Weighed { versions, is_fallback } = weigh(routemap, &observed, config, now);
+    let weights: Vec<u32> = versions.iter().map(|version| version.weight).collect();
     let values = routemap.values(&weights);
     let mut output = |template: &RoutingTemplate| Output {
         template: template.name.clone(),
@@ -222,6 +210,39 @@ pub fn decide_within<'o>(
         _ => None,
     });
     Decision { redecide_at: holds.min(), versions, is_fallback, outputs }
+}
+
+/// Availability and weights of a routemap's versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighed {
+    /// Versions, in their order.
+    pub versions: Vec<VersionState>,
+    /// True if no available version has a weight above 0, so the first version gets all traffic.
+    pub is_fallback: bool,
+}
+
+/// Judges the versions of a routemap and decides their weights, without rendering its templates.
+pub fn weigh<'o>(
+    routemap: &Routemap,
+    observed: impl Fn(&ResourceRef) -> Option<&'o Observed>,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Weighed {
+    let mut versions: Vec<VersionState> =
+        routemap.versions.iter().map(|version| judge(version, &observed, config, now)).collect();
+    let annotated = |version: &Version| version.resources.first().and_then(&observed)?.weight.as_ref();
+    let sources = |(version, state): (&Version, &VersionState)| Sources {
+        is_available: state.availability != Availability::Unavailable,
+        annotated: annotated(version),
+        default: version.weight,
+    };
+    let sources: Vec<Sources<'_>> = routemap.versions.iter().zip(&versions).map(sources).collect();
+    let (weights, is_fallback) = weights(&sources);
+    for ((state, source), weight) in versions.iter_mut().zip(sources).zip(weights) {
+        state.weight = weight;
+        state.invalid_weight = source.annotated.filter(|annotated| annotated.weight().is_none()).cloned();
+    }
+    Weighed { versions, is_fallback }
 }
 
 /// Judges a version; the weight is decided later.

@@ -23,6 +23,6 @@ mod weighted_routes;
 pub mod weights;
 
 pub use config::{Config, ResourceType};
-pub use decision::{Decision, decide};
+pub use decision::{Decision, Weighed, decide, weigh};
 pub use observed::{Observed, RawObject};
 pub use routemap::Routemap;

@@ -13,9 +13,14 @@ use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatu
 use crate::model::insights::Insights;
 use crate::model::rollout::{RolloutPhase, RolloutRecord};
 use crate::model::slo::{Outcome, Verdict};
+use crate::model::split::Split;
 use crate::redact::redact_text;
-use crate::slo::{contradictions, rollout};
+use crate::slo::{contradictions, rollout, split};
 use suggest::did_you_mean;
+
+/// Names of the tasks on which verdicts depend.
+const ASSESS: &str = "assess";
+const SPLIT: &str = "split";
 
 /// A condition of `assert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,14 +252,15 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
     let insights = result.and_then(|result| result.insights.as_ref());
     let planned = is_assess_planned(experiment);
     if planned && !is_assessed(experiment) {
-        // Verdicts in the document, if any, belong to an earlier loop.
-        let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
+        // Verdicts in the document, if any, belong to an earlier loop, or do not count yet.
+        let open = if is_done(experiment, ASSESS) { "the split is not checked" } else { "the SLOs are not assessed" };
+        let sentence = format!("{open} in this loop: {}", progress.sentence());
         return Judgement { holds: false, decided: progress.is_over(), inconclusive: false, sentence };
     }
     let nothing = Insights::default();
     let insights = insights.unwrap_or(&nothing);
     let verdict = slos(insights);
-    let recorded = result.is_some_and(|result| result.tasks.iter().any(|record| record.task == "assess"));
+    let recorded = result.is_some_and(|result| result.tasks.iter().any(|record| record.task == ASSESS));
     let decided = progress.is_over() || recorded || !planned;
     let (holds, sentence) = match verdict {
         Ok(sentence) => (true, sentence),
@@ -277,17 +283,27 @@ fn is_inconclusive(insights: &Insights) -> bool {
 
 /// Returns true if the spec has an `assess` task.
 pub(super) fn is_assess_planned(experiment: &Experiment) -> bool {
-    experiment.spec.iter().any(|task| task.name() == "assess")
+    experiment.spec.iter().any(|task| task.name() == ASSESS)
 }
 
-/// Returns true if every `assess` task of the newest loop has finished.
+/// Returns true if every `assess` task of the newest loop has finished, and every `split` task, which may leave the verdicts undecided.
 pub(super) fn is_assessed(experiment: &Experiment) -> bool {
+    is_done(experiment, ASSESS) && is_split_checked(experiment)
+}
+
+/// Returns true if every `split` task of the newest loop has finished.
+pub fn is_split_checked(experiment: &Experiment) -> bool {
+    !experiment.spec.iter().any(|task| task.name() == SPLIT) || is_done(experiment, SPLIT)
+}
+
+/// Returns true if every task of this name has finished in the newest loop.
+fn is_done(experiment: &Experiment, name: &str) -> bool {
     let Some(result) = &experiment.result else { return false };
     if result.has_records() {
-        let mut records = result.tasks.iter().filter(|record| record.task == "assess");
+        let mut records = result.tasks.iter().filter(|record| record.task == name);
         return records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped));
     }
-    let last = experiment.spec.iter().rposition(|task| task.name() == "assess");
+    let last = experiment.spec.iter().rposition(|task| task.name() == name);
     last.is_none_or(|last| done_in_newest_loop(experiment, result) > last)
 }
 
@@ -304,7 +320,7 @@ fn done_in_newest_loop(experiment: &Experiment, result: &ExperimentResult) -> us
 /// Returns the time at which the newest loop was assessed; `None` if it was not, or in documents written by Iter8.
 pub fn assessed_at(experiment: &Experiment) -> Option<DateTime<Utc>> {
     let records = experiment.result.iter().flat_map(|result| &result.tasks);
-    let assessed = records.filter(|record| record.task == "assess" && record.status == TaskStatus::Done);
+    let assessed = records.filter(|record| record.task == ASSESS && record.status == TaskStatus::Done);
     let end = |record: &TaskRecord| record.start?.checked_add_signed(TimeDelta::from_std(record.duration?.0).ok()?);
     assessed.filter_map(end).max()
 }
@@ -375,7 +391,20 @@ fn reasons(insights: &Insights, failed: &[String]) -> String {
     if verdicts.is_empty() {
         return list_few(failed, MAX_LISTED, String::clone);
     }
-    list_few(&verdicts, MAX_LISTED, |verdict| sentence(insights, verdict))
+    // Sentences cost time, and verdicts may be many.
+    let splits: Vec<&Split> = split::unsatisfied(insights).collect();
+    let reasons: Vec<Reason<'_>> =
+        splits.into_iter().map(Reason::Split).chain(verdicts.into_iter().map(Reason::Verdict)).collect();
+    list_few(&reasons, MAX_LISTED, |reason| match reason {
+        Reason::Split(split) => split::sentence(split),
+        Reason::Verdict(verdict) => sentence(insights, verdict),
+    })
+}
+
+/// Reason why SLOs are not satisfied.
+enum Reason<'a> {
+    Split(&'a Split),
+    Verdict(&'a Verdict),
 }
 
 /// Drops verdicts that have the same version, metric and reason as the one before.

@@ -94,6 +94,22 @@ pub(super) fn decide(verdict: &mut Verdict, recorded: &Recorded) {
     (verdict.value, verdict.samples) = (None, None);
 }
 
+/// Builds Iter8's matrix of the verdicts: a row per SLO, its versions in order.
+pub(super) fn matrix(verdicts: &[Verdict]) -> SloMatrix {
+    let rows = |bound: Bound| {
+        let mut rows: Vec<Vec<bool>> = Vec::new();
+        for verdict in verdicts.iter().filter(|verdict| verdict.bound == bound) {
+            let satisfied = verdict.verdict == Outcome::Satisfied;
+            match rows.last_mut().filter(|_| verdict.version > 0) {
+                Some(row) => row.push(satisfied),
+                None => rows.push(vec![satisfied]),
+            }
+        }
+        rows
+    };
+    SloMatrix { upper: rows(Bound::Upper), lower: rows(Bound::Lower) }
+}
+
 /// Explains why the load that measured a metric is not the requested one; `None` if it is, or if no load measured the metric.
 fn inconclusive_reason(insights: &Insights, version: usize, slo: &Slo) -> Option<String> {
     let name = slo.metric.name().ok()?;

@@ -176,7 +176,7 @@ fn context(experiment: &Experiment) -> Result<Context<'static, 'static>, String>
     let mut context = Context::default();
     context.add_variable_from_value("Result", fields);
     context.add_variable_from_value("Spec", experiment.spec.iter().map(task).collect::<Vec<_>>());
-    let slos = assertion::slos(insights).is_ok();
+    let slos = assertion::slos(insights).is_ok() && assertion::is_split_checked(experiment);
     let completed = assertion::judge(experiment, AssertCondition::Completed).holds;
     let fine = assertion::judge(experiment, AssertCondition::NoFailure).holds;
     let added = [

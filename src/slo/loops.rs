@@ -3,7 +3,8 @@
 //! A loop is *good* for an SLO that it satisfied, and *failed* for one that it violated, by a value or by the metric's policy for missing
 //! data. It is also failed if there is no value and no policy for that, or if a task failed before the assessment: a service that is down
 //! violates nothing that could be measured. An inconclusive loop is neither: it ends a row of good loops and does not count as failed. The
-//! same holds for a loop that was skipped, interrupted or killed before its assessment.
+//! same holds for a loop that was skipped, interrupted or killed before its assessment, and for one that satisfied the SLO with a split of
+//! traffic that is not the expected one ([`super::split`]).
 //!
 //! Loops that measured another spec do not count.
 //!
@@ -20,8 +21,9 @@ use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
 use crate::model::missing::{Missing, MissingCause};
-use crate::model::slo::{Bound, Outcome, SloMatrix, Verdict};
-use crate::slo::assess::decide;
+use crate::model::slo::{Outcome, Verdict};
+use crate::slo::assess::{decide, matrix};
+use crate::slo::split;
 
 /// Maximum loops of a rule: fewer than all but the largest documents keep.
 pub const MAX_RULE: u64 = 100;
@@ -48,6 +50,7 @@ pub struct ThisLoop {
 pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<LoopRule>, this: &ThisLoop) {
     let spec = this.spec.clone();
     let mut record = LoopRecord { number: this.number, start: this.start, spec, ..LoopRecord::default() };
+    let is_split = split::unsatisfied(insights).next().is_none();
     for verdict in &mut assessment.verdicts {
         let is_fresh = is_measured(verdict, this);
         let is_known = MetricsView::new(insights, verdict.version).resolve(&verdict.metric).is_observed();
@@ -58,6 +61,9 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
             // What was measured is only a part.
             verdict.verdict = Outcome::Inconclusive;
             verdict.reason = format!("{}, but {failed} failed", verdict.reason);
+        }
+        if !is_split {
+            split::leave_undecided(verdict);
         }
         let value = verdict.value.filter(|_| is_fresh);
         record.outcomes.push(outcome(verdict, is_fresh, this));
@@ -71,6 +77,10 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
                 LoopRule::FailureLimit(most) => apply_failure_limit(verdict, *outcome, place, &earlier, most),
             }
         }
+    }
+    if !is_split {
+        // A rule may satisfy an SLO that this loop violated.
+        assessment.verdicts.iter_mut().for_each(split::leave_undecided);
     }
     assessment.satisfied = matrix(&assessment.verdicts);
     assessment.record = Some(record);
@@ -182,22 +192,6 @@ fn apply_failure_limit(verdict: &mut Verdict, outcome: LoopOutcome, place: usize
         verdict.verdict = Outcome::Satisfied;
         verdict.reason = format!("{reason}; {failed} of at most {most} failed loops{since}");
     }
-}
-
-/// Builds Iter8's matrix of the verdicts: a row per SLO, its versions in order.
-fn matrix(verdicts: &[Verdict]) -> SloMatrix {
-    let rows = |bound: Bound| {
-        let mut rows: Vec<Vec<bool>> = Vec::new();
-        for verdict in verdicts.iter().filter(|verdict| verdict.bound == bound) {
-            let satisfied = verdict.verdict == Outcome::Satisfied;
-            match rows.last_mut().filter(|_| verdict.version > 0) {
-                Some(row) => row.push(satisfied),
-                None => rows.push(vec![satisfied]),
-            }
-        }
-        rows
-    };
-    SloMatrix { upper: rows(Bound::Upper), lower: rows(Bound::Lower) }
 }
 
 #[cfg(test)]

@@ -8,4 +8,5 @@ pub(crate) mod load_validity;
 pub mod loops;
 mod planned_slos;
 mod rollout;
+pub(crate) mod split;
 pub(crate) mod summary;

@@ -1,6 +1,7 @@
 //! The verdict on all SLOs of a run in one line, which ends the output of `run`.
 //!
-//! It never says more than `assert -c slos`: SLOs that this loop did not assess have no verdict.
+//! It never says more than `assert -c slos`: SLOs that this loop did not assess have no verdict. A split of traffic that is not the expected
+//! one leaves a run undecided, with SLOs and without.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use super::assertion::{
     RunState, is_assess_planned, is_assessed, list_few, of_version, progress, sentence, without_data,
     without_repetitions,
 };
-use super::rollout;
+use super::{rollout, split};
 use crate::metrics::MetricsView;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::insights::Insights;
@@ -23,7 +24,7 @@ const MAX_REASONS: usize = 2;
 /// The verdict on all SLOs of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverallVerdict {
-    /// The worst outcome; `None` if nothing was assessed.
+    /// The worst outcome; `None` if nothing was assessed and no split is inconclusive.
     pub outcome: Option<Outcome>,
     /// Number of SLOs per outcome: `1 of 3 violated`.
     counts: String,
@@ -84,7 +85,14 @@ pub(crate) fn loop_verdict(experiment: &Experiment) -> OverallVerdict {
     let total = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
     let is_whole = total > 0 && insights.verdicts.len() == total.saturating_mul(versions);
     if !is_whole || !is_assessed(experiment) {
-        return unassessed(experiment);
+        let overall = unassessed(experiment);
+        return match split_reasons(insights) {
+            Some(reasons) => {
+                let details = overall.details.into_iter().chain([reasons]).collect::<Vec<_>>();
+                OverallVerdict { outcome: Some(Outcome::Inconclusive), details: Some(details.join("; ")), ..overall }
+            }
+            None => overall,
+        };
     }
     // The verdicts on one SLO are adjacent; the worst version decides.
     let per_slo: Vec<Outcome> = insights.verdicts.chunks(versions).map(worst).collect();
@@ -99,9 +107,20 @@ pub(crate) fn loop_verdict(experiment: &Experiment) -> OverallVerdict {
     let outcome = worst(&insights.verdicts);
     let details = match outcome {
         Outcome::Satisfied => without_data(insights),
-        Outcome::Violated | Outcome::Inconclusive => Some(reasons(insights)),
+        // The split is the reason for all of them.
+        Outcome::Inconclusive => split_reasons(insights).or_else(|| Some(reasons(insights))),
+        Outcome::Violated => {
+            let all = [reasons(insights)].into_iter().chain(split_reasons(insights));
+            Some(all.collect::<Vec<_>>().join("; "))
+        }
     };
     OverallVerdict { outcome: Some(outcome), counts, details, rollout: None }
+}
+
+/// Lists the reasons of the splits that are not as expected; `None` if all are.
+fn split_reasons(insights: &Insights) -> Option<String> {
+    let splits: Vec<String> = split::unsatisfied(insights).map(split::sentence).collect();
+    (!splits.is_empty()).then(|| redact_text(&list_few(&splits, MAX_REASONS, String::clone)))
 }
 
 /// The verdict of a run that assessed nothing, with the reason.

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::schema_fragments::{anything, given, some_entry};
+use super::schema_fragments::{METRIC, anything, given, some_entry};
 use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::{ExperimentResult, TaskSpec, TaskStatus};
@@ -40,9 +40,6 @@ pub const KIND: TaskKind = TaskKind {
 
 /// Keys of limits, in both spellings.
 const BOUNDS: [&str; 4] = ["upper", "lower", "Upper", "Lower"];
-
-/// Pattern of a metric name.
-const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|min|max|count|p['\x22]*(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+))['\x22]*))?$";
 
 /// Values of `assess`.
 #[derive(Deserialize, JsonSchema)]

@@ -22,6 +22,7 @@ pub mod run;
 mod schedule;
 mod schema_fragments;
 mod secret_source;
+pub mod split;
 mod text_source;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
+use crate::model::metric_name::MetricRef;
 use crate::model::object::Permission;
 use crate::model::slo::SloLimits;
 use crate::ports::fleet::{Fleet, FleetError};
@@ -198,6 +200,8 @@ pub struct TaskFacts {
     pub providers: Vec<String>,
     /// Number of measured versions; `None` if it measures nothing.
     pub versions: Option<usize>,
+    /// True if it selects the version of each request itself, so that its counts do not show how a router splits the traffic.
+    pub selects_versions: bool,
     /// Access needed in the cluster.
     pub permissions: Vec<Permission>,
     /// Scope of its recording.
@@ -246,6 +250,16 @@ pub trait Task: Send + Sync {
 
     /// Returns the SLOs that it checks.
     fn judges(&self) -> Option<&SloLimits> {
+        None
+    }
+
+    /// Returns the metric whose counts it compares among versions, which an earlier task of the loop must measure.
+    fn counts(&self) -> Option<&MetricRef> {
+        None
+    }
+
+    /// Returns the number of versions among which it expects traffic, if known.
+    fn expected_versions(&self) -> Option<usize> {
         None
     }
 

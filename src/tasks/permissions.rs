@@ -7,6 +7,9 @@ use serde::Serialize;
 pub struct PermissionValues {
     /// Key of the task's values.
     pub task: &'static str,
+    /// Value with the map that holds the others; empty if they are values of the task itself. Without a map, there are no objects.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub within: &'static str,
     /// Value with the namespace of all objects. Default: the namespace of the experiment.
     pub namespace: &'static str,
     /// Values that name objects of one kind.

@@ -1,13 +1,22 @@
 //! Registry of tasks: one row per task, and everything derived from it.
 
 use super::permissions::PermissionValues;
-use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, rollout, run};
+use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, rollout, run, split};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
 
 /// All tasks.
-pub const TASKS: &[TaskKind] =
-    &[ready::KIND, rollout::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
+pub const TASKS: &[TaskKind] = &[
+    ready::KIND,
+    rollout::KIND,
+    http::KIND,
+    grpc::KIND,
+    custommetrics::KIND,
+    split::KIND,
+    assess::KIND,
+    run::KIND,
+    notify::KIND,
+];
 
 /// Tasks of Iter8 that are not supported; the error names them.
 pub const NOT_YET: &[&str] = &["abnmetrics"];

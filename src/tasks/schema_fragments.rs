@@ -10,6 +10,15 @@ pub(super) const HTTP_URL: &str = r"^\s*[hH][tT][tT][pP][sS]?:[/\\]*[^/\\?#:\s]"
 /// Pattern of a header value.
 pub(super) const HEADER_VALUE: &str = r"^[^\x00-\x08\x0a-\x1f\x7f]*$";
 
+/// Pattern of an object's name.
+pub(super) const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
+
+/// Pattern of a namespace.
+pub(super) const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+/// Pattern of a metric name.
+pub(super) const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|min|max|count|p['\x22]*(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+))['\x22]*))?$";
+
 /// Schema of a map in which `name` is present and not `null`.
 pub(super) fn given(name: &str) -> Value {
     json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})

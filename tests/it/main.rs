@@ -45,6 +45,7 @@ mod rollout;
 mod routing;
 mod sample;
 mod schema;
+mod split;
 mod support;
 mod tls_hints;
 mod tools;

@@ -6,6 +6,9 @@
 {{- range $row := .Files.Get "files/watched.yaml" | fromYamlArray -}}
 {{- if has $row.task $root.Values.tasks -}}
 {{- $values := index $root.Values $row.task | default dict -}}
+{{- if $row.within -}}
+{{- $values = index $values $row.within | default dict -}}
+{{- end -}}
 {{- $objects := list -}}
 {{- range $kind := $row.kinds -}}
 {{- $names := index $values $kind.value -}}
@@ -20,13 +23,14 @@
 {{- range $object := index $values ($row.list | default "") -}}
 {{- $objects = append $objects (list (printf "%s/%s/list,watch" ($object.group | default "") $object.resource) $object.name) -}}
 {{- end -}}
-{{- if not $objects -}}
+{{- if and (not $objects) (not $row.within) -}}
 {{- $known := list -}}
 {{- range $row.kinds -}}
 {{- $known = append $known .value -}}
 {{- end -}}
 {{- fail (printf "%s: no object is given; expected one of %s" $row.task (append $known $row.list | compact | uniq | join ", ")) -}}
 {{- end -}}
+{{- if $objects -}}
 {{- $namespace := index $values $row.namespace | default $root.Release.Namespace -}}
 {{- $kinds := index $watched $namespace | default dict -}}
 {{- range $objects -}}
@@ -34,6 +38,7 @@
 {{- $_ := set $kinds $kind (append (index $kinds $kind | default list) (last .) | uniq | sortAlpha) -}}
 {{- end -}}
 {{- $_ := set $watched $namespace $kinds -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{ toJson $watched }}

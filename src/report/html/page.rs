@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::figure::{self, Figure};
 use super::loads::{self, Load};
 use super::queried::{self, Queried};
+use super::splits::{self, Splitted};
 use super::state::{State, named, state};
 use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
@@ -46,6 +47,8 @@ pub(super) struct Page {
     versions: Vec<String>,
     objectives: Vec<Objective>,
     objectives_left_out: usize,
+    splits: Vec<Splitted>,
+    splits_left_out: usize,
     trends: Vec<Trended>,
     trends_left_out: usize,
     queried: Vec<Queried>,
@@ -132,6 +135,7 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
     let (trends, trends_total) = trend::trends(view, bounds.figures);
     let (queried, queried_total) = queried::queried(view, (bounds.rows / 6 / columns).max(4));
     let (timelines, timelines_total) = timeline::timelines(view, bounds.figures);
+    let splits = splits::splits(view, bounds.figures);
     let rows = |divisor: usize| (bounds.rows / divisor).max(8);
     let summary = &view.summary;
     Page {
@@ -144,6 +148,8 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
         versions: view.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
+        splits_left_out: view.splits.len().saturating_sub(splits.len()),
+        splits,
         trends_left_out: trends_total.saturating_sub(trends.len()),
         trends,
         queried_left_out: queried_total.saturating_sub(queried.len()),

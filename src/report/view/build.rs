@@ -2,11 +2,12 @@
 
 use super::{
     LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, failures,
-    metrics, objectives, observations, slos, trends,
+    metrics, objectives, observations, slos, splits, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::Outcome;
+use crate::model::split::Split;
 use crate::redact::{redact_text, redact_url};
 use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
 use crate::slo::contradictions;
@@ -25,6 +26,7 @@ impl ReportView {
             .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
             .collect();
         let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
+        let splits = result.insights.as_ref().map(splits::of).unwrap_or_default();
         let trends = |insights| trends::of(result, insights, &objectives::of(insights), &versions);
         let (loops, trends) = result.insights.as_ref().map(trends).unwrap_or_default();
         let mut summary = Summary {
@@ -43,16 +45,16 @@ impl ReportView {
             contradiction: None,
             verdicts: counts(&verdicts),
         };
-        summary.outcome = overall(&summary);
+        summary.outcome = overall(&summary, splits.iter().all(Split::is_satisfied));
         if let Some(contradiction) = contradiction(experiment, summary.outcome) {
             summary.outcome = Overall::Invalid;
             summary.contradiction = Some(redact_text(&contradiction));
         }
-        Self { summary, tasks: tasks(experiment, result), versions, verdicts, load, loops, trends }
+        Self { summary, tasks: tasks(experiment, result), versions, verdicts, splits, load, loops, trends }
     }
 }
 
-fn overall(summary: &Summary) -> Overall {
+fn overall(summary: &Summary, is_split: bool) -> Overall {
     let counts = summary.verdicts;
     if summary.failure {
         Overall::Failed
@@ -62,7 +64,7 @@ fn overall(summary: &Summary) -> Overall {
         Overall::Incomplete
     } else if counts.violated > 0 {
         Overall::Violated
-    } else if counts.inconclusive > 0 || (counts.unassessed > 0 && counts.satisfied > 0) {
+    } else if !is_split || counts.inconclusive > 0 || (counts.unassessed > 0 && counts.satisfied > 0) {
         Overall::Inconclusive
     } else if counts.satisfied > 0 {
         Overall::Satisfied

@@ -40,7 +40,7 @@ impl<L: Load> Plan<L> {
         let mut providers: Vec<_> = self.loads.iter().map(|load| load.provider().to_owned()).collect();
         providers.sort_unstable();
         providers.dedup();
-        TaskFacts { providers, versions: Some(self.versions.len()), ..facts }
+        TaskFacts { providers, versions: Some(self.versions.len()), selects_versions: true, ..facts }
     }
 
     /// Returns the bytes of memory for connections and requests in flight.

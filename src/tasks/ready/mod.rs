@@ -58,6 +58,7 @@ fn permissions() -> PermissionValues {
     };
     PermissionValues {
         task: KIND.name,
+        within: "",
         namespace: "namespace",
         kinds: KINDS.iter().map(kind).collect(),
         list: Some("resources"),

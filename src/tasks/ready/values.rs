@@ -5,12 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::duration::{GoDuration, PositiveDuration};
-
-/// Pattern of an object's name.
-const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
-
-/// Pattern of a namespace.
-const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+use crate::tasks::schema_fragments::{NAME, NAMESPACE};
 
 /// One name or several.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -70,6 +70,7 @@ fn permissions() -> PermissionValues {
     let object = KindValue { value: "isvc", group: GROUP, resource: RESOURCE, prefix: "", verbs: VERBS };
     PermissionValues {
         task: NAME,
+        within: "",
         namespace: "namespace",
         kinds: vec![object, lease(VERBS), lease(CREATE)],
         list: None,

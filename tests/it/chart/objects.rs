@@ -22,6 +22,7 @@ const HTTP: &str = "--set=tasks={http},http.url=http://shop/";
 const ROLLOUT: &str = "--set=tasks={rollout},rollout.isvc=iris,rollout.steps={10,50},rollout.analysis={http,assess},http.url=http://shop/,assess.SLOs.upper.http/error-rate=0";
 
 /// One that waits first.
+const SPLIT: &str = "--set=tasks={custommetrics,split},custommetrics.prometheus.url=http://p/,custommetrics.prometheus.queries.n.query=up,custommetrics.versionValues[0].a=b,custommetrics.versionValues[1].a=c,split.metric=prometheus/n";
 const READY: &str = "--set=tasks={ready,http},http.url=http://shop/";
 
 const FILE: &str = "
@@ -133,6 +134,16 @@ const CASES: &[&[&str]] = &[
     &[READY, "--set=ready.isvc=iris,ready.namespace=models,runner=job"],
     &[READY, "--set=ready.isvc=iris,ready.namespace=shop,ready.deploy=null"],
     &[READY, "--set=ready.chaosengine=chaos,ready.namespace=models,serviceAccountName=mine"],
+    &[SPLIT, "--set=split.expected={80,20}"],
+    &[SPLIT, "--set=split.expectedFrom.isvc=iris,runner=job"],
+    &[
+        SPLIT,
+        "--set=split.expectedFrom.virtualService=shop,split.expectedFrom.namespace=models,serviceAccountName=mine",
+    ],
+    &[
+        SPLIT,
+        "--set=split.expectedFrom.routemap=shop,split.expectedFrom.resources[0].group=apps,split.expectedFrom.resources[0].resource=deployments,split.expectedFrom.resources[0].name=a",
+    ],
     &[READY, "--set=ready.resources[0].version=v1,ready.resources[0].resource=pods,ready.resources[0].name=a"],
     &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=0,activeDeadlineSeconds=600"],
     &[HTTP, "-f=numbers.yaml"],

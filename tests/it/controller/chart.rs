@@ -44,7 +44,7 @@ fn the_configuration_of_the_chart_is_the_default_of_the_program() {
         .into_iter()
         .find_map(|object| Some(object["data"]["config.yaml"].as_str()?.to_owned()));
     let config = value_from_yaml(&config.unwrap()).unwrap();
-    let default = value_from_yaml(&files::text(&files::root().join("src/app/controllers.yaml"))).unwrap();
+    let default = value_from_yaml(&files::text(&files::root().join("src/routing/stock.yaml"))).unwrap();
     assert_eq!(config["resourceTypes"], default["resourceTypes"]);
     assert_eq!(config["routeTypes"], default["routeTypes"]);
     assert_eq!(config["defaultResync"], default["defaultResync"]);

@@ -63,8 +63,9 @@ static INSIGHTS: Struct = Struct {
         ("SummaryMetricValues", Type::List(&Type::Any)),
         ("SLOs", Type::Struct(&LIMITS)),
         ("SLOsSatisfied", Type::Struct(&SATISFIED)),
-        // This is ours.
+        // These are ours.
         ("verdicts", Type::List(&Type::Any)),
+        ("splits", Type::List(&Type::Any)),
     ],
     methods: &[SCALAR_METRIC_VALUE, TRACK_VERSION_STR],
 };
@@ -99,7 +100,7 @@ const TRACK_VERSION_STR: &str = "TrackVersionStr";
 pub fn methods(experiment: &Experiment, completed: bool) -> BTreeMap<&'static str, Function> {
     let result = experiment.result.clone().unwrap_or_default();
     let insights = Arc::new(result.insights.unwrap_or_default());
-    let slos = assertion::slos(&insights).is_ok();
+    let slos = assertion::slos(&insights).is_ok() && assertion::is_split_checked(experiment);
     let fine = !result.failure;
     let named = Arc::clone(&insights);
     BTreeMap::from([

@@ -1,7 +1,9 @@
 //! The `http` task: what it refuses, what it sends, and what it contributes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use iter8::metrics::histogram::decode;
 use iter8::model::contribution::{Contribution, Values};
 use iter8::model::metric::MetricType;
@@ -488,6 +490,72 @@ async fn versions_share_metric_names_and_override_the_base() {
     assert_eq!((one.requests(), two.requests()), (6, 7));
     let head = &two.seen()[0].head;
     assert!(head.contains("a: 2\r\n") && head.contains("b: 1\r\n") && !head.contains("a: 1\r\n"), "{head}");
+}
+
+/// A server behind tag routing: it responds 200 to `latest-…`, 418 to `prev-…`, and 404 to any other host.
+fn tags() -> MisbehavingServer {
+    MisbehavingServer::scripted(|request| match request.header("host").unwrap_or_default().split_once('-') {
+        Some(("latest", _)) => Reply::ok("latest"),
+        Some(("prev", _)) => Reply::plain(418, "previous"),
+        _ => Reply::plain(404, ""),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_an_endpoint_are_loaded_at_the_same_time_unless_parallel_is_false() {
+    let server = tags();
+    let windows = async |parallel: Value| {
+        let with = json!({
+            "url": server.url(), "numRequests": 20, "qps": 100, "connections": 1, "parallel": parallel,
+            "endpoints": {"x": {}, "y": {}},
+            "versionValues": [
+                {"name": "prev", "headers": {"Host": "prev-iris.example"}},
+                // Its warm-up delays both.
+                {"name": "latest", "headers": {"Host": "latest-iris.example"}, "warmupNumRequests": 5},
+            ]
+        });
+        let contribution = TestEnv::default().with_real_clock().run_task(&KIND, with).await.unwrap();
+        let statuses = |version: usize| contribution.versions[version].load["http-x"].statuses.clone();
+        assert_eq!([statuses(0), statuses(1)], [[(418, 20)].into(), [(200, 20)].into()]);
+        for (version, errors) in [(0, 20.0), (1, 0.0)] {
+            assert_eq!(scalar(&contribution, version, "http-x/error-count"), errors);
+            assert_eq!(scalar(&contribution, version, "http-y/request-count"), 20.0);
+        }
+        ["http-x", "http-y"].map(|provider| {
+            [0, 1].map(|version| {
+                let load = &contribution.versions[version].load[provider];
+                let start = load.start.unwrap();
+                start..start + load.duration.0
+            })
+        })
+    };
+    let do_overlap = |a: &Range<DateTime<Utc>>, b: &Range<DateTime<Utc>>| {
+        let common = a.end.min(b.end) - a.start.max(b.start);
+        common > TimeDelta::milliseconds(150)
+    };
+    let [x, y] = windows(Value::Null).await;
+    assert!(do_overlap(&x[0], &x[1]) && do_overlap(&y[0], &y[1]), "{x:?} {y:?}");
+    assert!(!do_overlap(&x[0], &y[0]) && !do_overlap(&x[1], &y[1]), "endpoints in turn: {x:?} {y:?}");
+    let [x, y] = windows(json!(true)).await;
+    assert!(do_overlap(&x[0], &x[1]) && do_overlap(&x[0], &y[1]), "{x:?} {y:?}");
+    let [x, y] = windows(json!(false)).await;
+    let all = [&x[0], &x[1], &y[0], &y[1]];
+    let pairs = all.iter().enumerate().flat_map(|(at, a)| all[..at].iter().map(move |b| (a, b)));
+    assert!(pairs.into_iter().all(|(a, b)| !do_overlap(a, b)), "{x:?} {y:?}");
+}
+
+#[tokio::test]
+async fn memory_is_planned_for_the_loads_that_run_at_the_same_time() {
+    let memory = |parallel: Value, endpoints: Value, versions: Value| {
+        let values = json!({"url": "http://h/", "connections": 100, "parallel": parallel, "endpoints": endpoints, "versionValues": versions});
+        let [spec] = &(KIND.from_values)("http", &values).unwrap()[..] else { panic!() };
+        (KIND.parse)(spec).unwrap().facts().memory
+    };
+    let one = memory(json!(null), json!({}), json!([]));
+    let (endpoints, versions) = (json!({"a": {}, "b": {}, "c": {}}), json!([{}, {}]));
+    for (parallel, loads) in [(json!(null), 2), (json!(true), 6), (json!(false), 1)] {
+        assert_eq!(memory(parallel, endpoints.clone(), versions.clone()), loads * one);
+    }
 }
 
 #[tokio::test]

@@ -153,11 +153,13 @@ pub(super) struct GrpcValues {
     /// Endpoints by name, each measured separately as provider `grpc-NAME`. Base and versions only.
     #[schemars(with = "Option<Endpoints<GrpcValues>>")]
     pub(super) endpoints: Option<BTreeMap<String, GrpcValues>>,
-    /// Versions of the service: entry i is merged over the base for version i. Base only.
+    /// Versions of the service: entry i is merged over the base for version i. They are loaded at the same time, each with its own
+    /// rate and connections. Base only.
     #[serde(rename = "versionValues")]
     #[schemars(with = "Option<Vec<VersionLevel<GrpcValues>>>")]
     pub(super) version_values: Option<Vec<GrpcValues>>,
-    /// Load all endpoints and versions at the same time instead of sequentially. Default: false. Base only.
+    /// Load everything at the same time (true) or one load after the other (false). Default: the endpoints one after the other, all
+    /// versions of one at the same time, so that they are compared in the same seconds. Base only.
     pub(super) parallel: Option<bool>,
 }
 

@@ -128,10 +128,12 @@ pub(super) struct HttpValues {
     /// Endpoints by name, each measured separately as provider `http-NAME`. Base only.
     #[schemars(with = "Option<Endpoints<HttpValues>>")]
     pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,
-    /// Versions of the service: entry i is merged over the base for version i. Base only.
+    /// Versions of the service: entry i is merged over the base for version i. They are loaded at the same time, each with its own
+    /// rate and connections. Base only.
     #[schemars(with = "Option<Vec<VersionLevel<HttpValues>>>")]
     pub(super) version_values: Option<Vec<HttpValues>>,
-    /// Load all endpoints and versions at the same time instead of sequentially. Default: false. Base only.
+    /// Load everything at the same time (true) or one load after the other (false). Default: the endpoints one after the other, all
+    /// versions of one at the same time, so that they are compared in the same seconds. Base only.
     pub(super) parallel: Option<bool>,
     /// Name of the version. In `versionValues` only.
     pub(super) name: Option<String>,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
 use crate::load::engine;
 use crate::load::outcome::LoadOutcome;
@@ -57,6 +59,7 @@ pub(in crate::tasks) trait Load: Send + Sync {
 }
 
 /// State handed to a load when its task starts.
+#[derive(Clone)]
 pub(in crate::tasks) struct JobContext<'a> {
     pub(in crate::tasks) env: &'a Env<'a>,
     /// This pod's share of the load.
@@ -65,6 +68,20 @@ pub(in crate::tasks) struct JobContext<'a> {
     pub(super) stop: CancellationToken,
     /// Barrier at which the pods start together; `None` with a single pod.
     pub(super) barrier: Option<&'a StartBarrier<'a>>,
+    /// Common start of the loads that run at the same time, and the index of this one among them.
+    pub(super) rendezvous: &'a Rendezvous,
+    pub(super) index: usize,
+}
+
+/// Runs loads at the same time; the rendezvous of `job` is that of all of them.
+pub(super) async fn run_together<L: Load>(loads: &[&L], job: &JobContext<'_>) -> Vec<JobEnd> {
+    let run = async |(index, load): (usize, &&L)| {
+        let job = JobContext { index, ..job.clone() };
+        let end = load.run(&job).await;
+        job.rendezvous.leave(index);
+        end
+    };
+    join_all(loads.iter().enumerate().map(run)).await
 }
 
 /// Result of one pod's share of a load.
@@ -125,8 +142,11 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
     }
 }
 
-/// Waits for the other pods, if there are any. Returns a result if the load does not run here.
+/// Waits for the other loads that start with this one, and for the other pods, if there are any. Returns a result if the load does not run here.
 async fn wait_for_start(phase: LoadPhase, job: &JobContext<'_>) -> Option<JobEnd> {
+    if phase == LoadPhase::Load && unless_stopped(job, job.rendezvous.arrive(job.index)).await.is_none() {
+        return Some(JobEnd::Interrupted);
+    }
     let barrier = job.barrier?;
     match unless_stopped(job, barrier.start(phase)).await {
         None => Some(JobEnd::Interrupted),

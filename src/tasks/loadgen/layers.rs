@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::concurrency::Concurrency;
 use super::field_paths::FieldPaths;
 use super::plan::Plan;
 use crate::model::path::FieldPath;
@@ -43,9 +44,9 @@ pub(in crate::tasks) fn plan<L>(
     load: impl FnMut(Layered) -> Result<L, InputError>,
 ) -> Result<Plan<L>, InputError> {
     let Layers { loads, versions } = layers(root, at, task, rules)?;
-    let is_parallel = root.get("parallel").and_then(Value::as_bool).unwrap_or(false);
+    let concurrency = Concurrency::of(root.get("parallel").and_then(Value::as_bool));
     let is_warmup = root.get("warmup").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel, is_warmup })
+    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, concurrency, is_warmup })
 }
 
 /// All loads, ordered by version and endpoint, and the names of the versions.

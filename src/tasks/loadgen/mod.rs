@@ -1,6 +1,7 @@
 //! Load generation shared by `http` and `grpc`: layers of values, sequential and parallel loads, pods, metrics and notes.
 
 mod all_failed;
+mod concurrency;
 mod field_paths;
 mod job;
 mod layer_schemas;
@@ -10,6 +11,7 @@ mod merge;
 mod plan;
 mod planned;
 mod random;
+mod rendezvous;
 mod run;
 mod shared;
 mod start_barrier;

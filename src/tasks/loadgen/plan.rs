@@ -1,5 +1,6 @@
 //! All loads of a task.
 
+use super::concurrency::Concurrency;
 use super::job::Load;
 use super::run::{run_all, run_share_all};
 use crate::load::plan::LoadPlan;
@@ -19,8 +20,8 @@ pub(in crate::tasks) struct Plan<L> {
     pub(in crate::tasks) loads: Vec<L>,
     /// Names of the versions, in order.
     pub(in crate::tasks) versions: Vec<Option<String>>,
-    /// Runs the loads at the same time instead of one after the other.
-    pub(in crate::tasks) is_parallel: bool,
+    /// Loads that run at the same time.
+    pub(in crate::tasks) concurrency: Concurrency,
     /// Discards all measurements.
     pub(in crate::tasks) is_warmup: bool,
 }
@@ -45,14 +46,19 @@ impl<L: Load> Plan<L> {
 
     /// Returns the bytes of memory for connections and requests in flight.
     fn memory(&self) -> u64 {
-        let memory = |load: &L| {
+        let memory = |load: &&L| {
             let LoadPlan { connections, in_flight, .. } = load.plan();
             let tls = if load.is_tls() { TLS_MEMORY } else { 0 };
             let requests = REQUEST_MEMORY.saturating_mul(in_flight.max(connections) as u64);
             requests.saturating_add(tls.saturating_mul(connections as u64))
         };
-        let loads = self.loads.iter().map(memory);
-        if self.is_parallel { loads.fold(0, u64::saturating_add) } else { loads.max().unwrap_or_default() }
+        let of_group = |group: &Vec<&L>| group.iter().map(memory).fold(0, u64::saturating_add);
+        self.groups().iter().map(of_group).max().unwrap_or_default()
+    }
+
+    /// Returns the loads in groups that run one after the other.
+    fn groups(&self) -> Vec<Vec<&L>> {
+        self.concurrency.groups(&self.loads)
     }
 
     /// Returns the metrics that the loads measure.
@@ -70,7 +76,7 @@ impl<L: Load> Plan<L> {
         let version = |name: &Option<String>| VersionMetrics { name: name.clone(), ..VersionMetrics::default() };
         let versions = self.versions.iter().map(version).collect();
         let blank = Contribution { versions, notes, ..Contribution::default() };
-        let end = run_all(&self.loads, self.is_parallel, blank, cx).await;
+        let end = run_all(&self.groups(), blank, cx).await;
         if self.is_warmup { discarded(end) } else { end }
     }
 }
@@ -93,6 +99,6 @@ fn discarded(end: Result<Contribution, TaskError>) -> Result<Contribution, TaskE
 
 impl<L: Load> SharedLoad for Plan<L> {
     fn run_share<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
-        Box::pin(run_share_all(&self.loads, self.is_parallel, fleet, cx))
+        Box::pin(async move { run_share_all(&self.groups(), fleet, cx).await })
     }
 }

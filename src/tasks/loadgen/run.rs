@@ -1,10 +1,10 @@
 //! Runs the loads of a task and collects their measurements.
 
 use chrono::TimeDelta;
-use futures_util::future::join_all;
 
-use super::job::{JobContext, Load};
+use super::job::{JobContext, Load, run_together};
 use super::merge::MergedLoad;
+use super::rendezvous::Rendezvous;
 use super::shared;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::load::LoadRecord;
@@ -12,28 +12,24 @@ use crate::model::shard::Share;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{TaskContext, TaskError};
 
-/// Splits the loads into groups that run at the same time: one each, or all.
-fn groups<L>(loads: &[L], is_parallel: bool) -> impl Iterator<Item = (usize, &[L])> {
-    loads.chunks(if is_parallel { loads.len().max(1) } else { 1 }).enumerate()
-}
-
-/// Runs the loads, sequentially or in parallel. `result` has an entry for each of their versions.
+/// Runs groups of loads one after the other; see [`Concurrency::groups`]. `result` has an entry for each of their versions.
 ///
 /// A failed load does not stop the others. Any failure fails the task; the measurements are kept.
+///
+/// [`Concurrency::groups`]: super::concurrency::Concurrency::groups
 pub(super) async fn run_all<L: Load>(
-    loads: &[L],
-    is_parallel: bool,
+    groups: &[Vec<&L>],
     mut result: Contribution,
     cx: &TaskContext<'_>,
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
-    for (number, group) in groups(loads, is_parallel) {
+    for (number, group) in groups.iter().enumerate() {
         let merged = match cx.env.fleet {
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
             None => alone(group, cx).await,
         };
         for (load, merged) in group.iter().zip(merged) {
-            merge(&mut result, &mut failures, load, merged, cx);
+            merge(&mut result, &mut failures, *load, merged, cx);
         }
         if result.interrupted {
             break;
@@ -44,12 +40,11 @@ pub(super) async fn run_all<L: Load>(
 
 /// Runs this pod's share of the loads and reports it to the coordinator.
 pub(super) async fn run_share_all<L: Load>(
-    loads: &[L],
-    is_parallel: bool,
+    groups: &[Vec<&L>],
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
 ) -> Result<(), FleetError> {
-    for (number, group) in groups(loads, is_parallel) {
+    for (number, group) in groups.iter().enumerate() {
         shared::run_share(group, number, fleet, cx).await?;
         if cx.env.stop.is_cancelled() {
             break;
@@ -59,9 +54,11 @@ pub(super) async fn run_share_all<L: Load>(
 }
 
 /// Runs loads at the same time in this pod alone.
-async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
-    let job = JobContext { env: cx.env, share: Share::WHOLE, stop: cx.env.stop.clone(), barrier: None };
-    join_all(loads.iter().map(|load| load.run(&job))).await.into_iter().map(MergedLoad::of_single).collect()
+async fn alone<L: Load>(loads: &[&L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
+    let rendezvous = &Rendezvous::new(loads.len());
+    let (env, share, stop) = (cx.env, Share::WHOLE, cx.env.stop.clone());
+    let job = JobContext { env, share, stop, barrier: None, rendezvous, index: 0 };
+    run_together(loads, &job).await.into_iter().map(MergedLoad::of_single).collect()
 }
 
 /// Adds the measurements and failures of one load.

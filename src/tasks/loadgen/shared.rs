@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
-use super::job::{JobContext, JobEnd, Load, unless_stopped};
+use super::job::{JobContext, JobEnd, Load, run_together, unless_stopped};
 use super::merge::{MergedLoad, shard_end};
+use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
 use crate::model::shard::{LoadPhase, ShardEnd, ShardReport};
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
@@ -16,15 +15,16 @@ const REPORT_GRACE: Duration = Duration::from_secs(8);
 
 /// Runs group `number` of a task's loads together with the other pods. Returns an entry for each load.
 pub(super) async fn coordinate<L: Load>(
-    loads: &[L],
+    loads: &[&L],
     number: usize,
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
 ) -> Vec<MergedLoad> {
     let barrier = barrier(loads, number, fleet, cx);
-    let job = context(fleet, &barrier, cx);
+    let rendezvous = Rendezvous::new(loads.len());
+    let job = context(fleet, &barrier, &rendezvous, cx);
     let fail_all = |error: &str| {
-        let failed = |load: &L| MergedLoad::failed(TaskError::failed(format!("{}: {error}", load.label())));
+        let failed = |load: &&L| MergedLoad::failed(TaskError::failed(format!("{}: {error}", load.label())));
         loads.iter().map(failed).collect()
     };
     let (ended, report) = match part(loads, &barrier, &job).await {
@@ -45,8 +45,8 @@ pub(super) async fn coordinate<L: Load>(
         None => (missing("reported nothing before the interrupted run ended".to_owned()), None),
     };
     let load_count = loads.len();
-    let one = |(at, (load, end)): (usize, (&L, JobEnd))| {
-        let mut merged = MergedLoad::of_pods(load, end, &others, (at, load_count), count, barrier.started());
+    let one = |(at, (load, end)): (usize, (&&L, JobEnd))| {
+        let mut merged = MergedLoad::of_pods(*load, end, &others, (at, load_count), count, barrier.started());
         if let Some(error) = &error {
             let message = format!("{}: cannot collect the measurements of the other pods: {error}", load.label());
             merged.failures.push(TaskError::failed(message));
@@ -58,13 +58,14 @@ pub(super) async fn coordinate<L: Load>(
 
 /// Runs this pod's share of group `number` of a task's loads and reports it.
 pub(super) async fn run_share<L: Load>(
-    loads: &[L],
+    loads: &[&L],
     number: usize,
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
 ) -> Result<(), FleetError> {
     let barrier = barrier(loads, number, fleet, cx);
-    let job = context(fleet, &barrier, cx);
+    let rendezvous = Rendezvous::new(loads.len());
+    let job = context(fleet, &barrier, &rendezvous, cx);
     let work = async {
         let Some((_, report)) = part(loads, &barrier, &job).await? else { return Ok(()) };
         log_failures(&report, cx);
@@ -83,22 +84,28 @@ pub(super) async fn run_share<L: Load>(
     }
 }
 
-fn barrier<'a, L: Load>(loads: &[L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> StartBarrier<'a> {
+fn barrier<'a, L: Load>(loads: &[&L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> StartBarrier<'a> {
     let has_warmup = loads.iter().any(|load| load.warmup().is_some());
     StartBarrier::new(fleet, cx.env.observer, (cx.index, number), has_warmup)
 }
 
-fn context<'a>(fleet: &dyn Fleet, barrier: &'a StartBarrier<'a>, cx: &TaskContext<'a>) -> JobContext<'a> {
-    JobContext { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), barrier: Some(barrier) }
+fn context<'a>(
+    fleet: &dyn Fleet,
+    barrier: &'a StartBarrier<'a>,
+    rendezvous: &'a Rendezvous,
+    cx: &TaskContext<'a>,
+) -> JobContext<'a> {
+    let (env, share, stop) = (cx.env, fleet.share(), cx.env.stop.clone());
+    JobContext { env, share, stop, barrier: Some(barrier), rendezvous, index: 0 }
 }
 
 /// Runs this pod's share and builds its report; `None` if the pod skips the load.
 async fn part<L: Load>(
-    loads: &[L],
+    loads: &[&L],
     barrier: &StartBarrier<'_>,
     job: &JobContext<'_>,
 ) -> Result<Option<(Vec<JobEnd>, ShardReport)>, FleetError> {
-    let ended = join_all(loads.iter().map(|load| load.run(job))).await;
+    let ended = run_together(loads, job).await;
     // Enter the barrier even if every load failed before its start, so that the other pods do not wait.
     let entry = unless_stopped(job, barrier.start(LoadPhase::Load)).await;
     if entry.transpose()? == Some(Entry::Closed) {
@@ -108,15 +115,16 @@ async fn part<L: Load>(
     Ok(report.map(|report| (ended, report)))
 }
 
-/// Returns the planned duration of the loads with their warm-ups; `None` if one of them has no planned end.
-fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
-    let length = |load: &L| {
+/// Returns the planned duration of the loads, after the longest of their warm-ups; `None` if one of them has no planned end.
+fn planned<L: Load>(loads: &[&L]) -> Option<Duration> {
+    let main = |load: &&L| {
         let plan = load.plan();
-        let main = [plan.pacer.length(), plan.max_duration].into_iter().flatten().min()?;
-        let warmup = load.warmup().map_or(Some(Duration::ZERO), |pacer| pacer.length())?;
-        Some(main.saturating_add(warmup))
+        [plan.pacer.length(), plan.max_duration].into_iter().flatten().min()
     };
-    loads.iter().map(length).try_fold(Duration::ZERO, |longest, length| Some(longest.max(length?)))
+    let warmup = |load: &&L| load.warmup().map_or(Some(Duration::ZERO), |pacer| pacer.length());
+    let longest = |lengths: Option<Vec<Duration>>| Some(lengths?.into_iter().max().unwrap_or_default());
+    let (main, warmup) = (loads.iter().map(main).collect(), loads.iter().map(warmup).collect());
+    Some(longest(main)?.saturating_add(longest(warmup)?))
 }
 
 /// Waits for `work`; `None` if the run is interrupted and the time for reports has passed.

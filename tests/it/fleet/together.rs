@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use iter8::metrics::histogram::{self, Histogram, mean_ms, percentile_ms};
-use iter8::model::load::Shards;
+use iter8::model::load::{LoadRecord, Shards};
 use iter8::model::shard::{LoadPhase, ShardEnd};
 use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
@@ -182,4 +182,36 @@ async fn responses_of_all_workers_count() {
     assert_eq!((load.counts.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
     let rate: Value = json!(document.experiment().result.unwrap().insights.unwrap().non_hist_metric_values[0]);
     assert_eq!(rate["http/error-rate"], json!([0.5]));
+}
+
+#[tokio::test]
+async fn workers_load_the_versions_of_an_endpoint_at_the_same_time() {
+    let (server, _) = counting(|_| Duration::ZERO);
+    let url = |name: &str| format!("{}{name}", server.url());
+    let load = json!({
+        "numRequests": 60, "qps": 150, "connections": 1,
+        "endpoints": {"x": {"url": url("x")}, "y": {"url": url("y")}},
+        "versionValues": [{"headers": {"v": "a"}}, {"headers": {"v": "b"}}],
+    });
+    let shared = InMemoryFleet::new(3, TIMEOUT);
+    let document = run_all(&shared, 3, &json!([{"task": "http", "with": load}])).await;
+    let insights = document.experiment().result.unwrap().insights.unwrap();
+    for loads in &insights.load {
+        let complete =
+            |load: &LoadRecord| load.counts.requests == 60 && load.shards.as_ref().unwrap().missing.is_empty();
+        assert!(loads.values().all(complete) && loads.len() == 2, "{loads:?}");
+    }
+    let seen: Vec<_> = server.seen().iter().map(|it| (it.path.clone(), it.header("v").unwrap().to_owned())).collect();
+    let window = |path: &str, version: &str| {
+        let is_its = |it: &(String, String)| it.0 == path && it.1 == version;
+        (seen.iter().position(is_its).unwrap(), seen.iter().rposition(is_its).unwrap())
+    };
+    for path in ["/x", "/y"] {
+        let (a, b) = (window(path, "a"), window(path, "b"));
+        assert!(a.0 < b.1 && b.0 < a.1, "{seen:?}");
+    }
+    let (x, y) = ([window("/x", "a").1, window("/x", "b").1], [window("/y", "a").0, window("/y", "b").0]);
+    assert!(x.iter().max() < y.iter().min(), "endpoints in turn: {seen:?}");
+    let loads: BTreeSet<usize> = shared.reports().iter().map(|(place, ..)| place.load).collect();
+    assert_eq!(loads, [0, 1].into());
 }

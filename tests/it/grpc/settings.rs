@@ -205,3 +205,30 @@ async fn versions_and_endpoints_have_separate_metrics() {
     }
     assert_eq!((server.calls(), other.calls()), (40, 40));
 }
+
+#[tokio::test]
+async fn versions_on_one_host_are_loaded_at_the_same_time_and_told_apart_by_authority_and_metadata() {
+    let server = Server::scripted(|call| async move {
+        let header = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let status = match (header("host"), header("mm-vmodel-id")) {
+            ("prev-iris.example", "v1") => "0",
+            ("latest-iris.example", "v2") => "9",
+            _ => "5",
+        };
+        answer(call.respond, head(), &[msg("", 1)], Some(trailers(status, "")));
+    })
+    .await;
+    let fields = json!({
+        "rps": 100,
+        "versionValues": [
+            {"name": "prev", "authority": "prev-iris.example", "metadata": {"mm-vmodel-id": "v1"}},
+            {"name": "latest", "authority": "latest-iris.example", "metadata": {"mm-vmodel-id": "v2"}},
+        ],
+    });
+    let contribution = run_in(&proto_env().with_real_clock(), with(&server, "Unary", fields)).await.unwrap();
+    let loads = [0, 1].map(|version| &contribution.versions[version].load["grpc"]);
+    assert_eq!(loads.map(|load| load.statuses.clone()), [[(0, 20)].into(), [(9, 20)].into()]);
+    let start = loads.map(|load| load.start.unwrap());
+    let end = loads.map(|load| load.start.unwrap() + load.duration.0);
+    assert!(start[0] < end[1] && start[1] < end[0], "{start:?} {end:?}");
+}

@@ -26,6 +26,8 @@ pub struct TestEnv {
     variables: BTreeMap<String, String>,
     downloads: BTreeMap<String, Vec<u8>>,
     clock_ahead: TimeDelta,
+    /// The clock is the system's.
+    has_real_clock: bool,
     pub stop: CancellationToken,
     pub events: Mutex<Vec<Event>>,
 }
@@ -49,6 +51,12 @@ impl TestEnv {
     /// Response body for a URL; other URLs are answered with 404.
     pub fn download(mut self, url: &str, body: impl Into<Vec<u8>>) -> Self {
         self.downloads.insert(url.to_owned(), body.into());
+        self
+    }
+
+    /// Lets the clock run.
+    pub fn with_real_clock(mut self) -> Self {
+        self.has_real_clock = true;
         self
     }
 
@@ -123,7 +131,11 @@ impl Shell for TestEnv {
 
 impl Clock for TestEnv {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000, 0).unwrap() + self.clock_ahead
+        if self.has_real_clock {
+            Utc::now()
+        } else {
+            DateTime::from_timestamp(1_000_000, 0).unwrap() + self.clock_ahead
+        }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {

@@ -169,6 +169,9 @@ fn load_line(progress: &LoadProgress) -> String {
     if let (Some(p50), Some(p99)) = (progress.p50_ms, progress.p99_ms) {
         line.push_str(&format!(", p50 {p50:.2} ms, p99 {p99:.2} ms"));
     }
+    if !progress.split.is_empty() {
+        line.push_str(&format!(", {}", one_line(&progress.split)));
+    }
     let done = fraction(progress);
     if !progress.ended && done > 0.01 {
         let left = Duration::from_secs_f64((seconds * (1.0 - done) / done).min(1e7)).as_secs();
@@ -219,13 +222,13 @@ mod tests {
         assert_eq!(fraction(&ramp), 0.1);
         assert!(load_line(&ramp).ends_with(", 18s left"), "{}", load_line(&ramp));
         // The end of one down: half of the time, and most of the requests.
-        let down = LoadProgress { done: 750, elapsed: seconds(10), ..ramp };
+        let down = LoadProgress { done: 750, elapsed: seconds(10), ..ramp.clone() };
         assert_eq!(fraction(&down), 0.5);
-        let counted = LoadProgress { planned: None, is_timed: false, done: 250, ..ramp };
+        let counted = LoadProgress { planned: None, is_timed: false, done: 250, ..ramp.clone() };
         assert_eq!(fraction(&counted), 0.25);
         // `max-duration` ends it sooner.
-        assert_eq!(fraction(&LoadProgress { planned: Some(seconds(4)), ..counted }), 0.5);
-        assert_eq!(fraction(&LoadProgress { total: None, ..counted }), 0.0);
-        assert_eq!(fraction(&LoadProgress { elapsed: seconds(30), ..ramp }), 1.0);
+        assert_eq!(fraction(&LoadProgress { planned: Some(seconds(4)), ..counted.clone() }), 0.5);
+        assert_eq!(fraction(&LoadProgress { total: None, ..counted.clone() }), 0.0);
+        assert_eq!(fraction(&LoadProgress { elapsed: seconds(30), ..ramp.clone() }), 1.0);
     }
 }

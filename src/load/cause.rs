@@ -149,12 +149,22 @@ pub struct Failure {
     pub hop: Option<Cause>,
     /// The service responded, in a way that is no complete response: it can be reached.
     pub is_response: bool,
+    /// Index of the version that responded too late; `None` for any other failure, and if its origin is unknown.
+    pub version: Option<usize>,
 }
 
 impl Failure {
     /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None, hop: None, is_response: false }
+        Self {
+            cause,
+            detail: detail.into(),
+            resend: Resend::Never,
+            tls: None,
+            hop: None,
+            is_response: false,
+            version: None,
+        }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.

@@ -53,6 +53,11 @@ impl Details {
         self.others = self.others.saturating_add(count);
     }
 
+    /// Occurrences of all details.
+    pub(super) fn total(&self) -> u64 {
+        self.known.iter().fold(self.others, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
     /// Details with their counts, in the order of their first occurrence.
     pub(super) fn known(&self) -> &[(String, u64)] {
         &self.known

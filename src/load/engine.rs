@@ -52,21 +52,25 @@ pub async fn run<P: Protocol>(
     let startup_check = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, shutdown.clone());
     let shared = Arc::new(Shared::new(protocol, plan, startup_check, threads));
     let workers = Workers::start(&shared, threads, (connections, in_flight), &shutdown)?;
-    let WorkersOutcome { reports, queues, mut schedule, series, stopped, paused } =
+    let WorkersOutcome { reports, queues, mut schedule, series, versions, stopped, paused } =
         workers.watch(&shared, &shutdown, &stop, progress).await;
     let failed = shared.startup_check.error(&shared.plan.target);
     // Nothing is due after the end of a failed load.
     let stopped = stopped.or_else(|| failed.is_some().then(Instant::now));
-    let mut merged = WorkerStats::new(shared.plan.pacer.rate().is_some());
+    let mut merged = WorkerStats::new(shared.plan.pacer.rate().is_some(), shared.plan.origins());
     for stats in reports {
         merged.merge(&stats.map_err(|_| LoadError::Lost)??);
     }
-    let timeline = stopped.or(merged.last_ended).map_or_else(Timeline::default, |end| series.timeline(end));
-    let outcome = LoadOutcome {
-        timeline,
+    let ended = stopped.or(merged.last_ended);
+    let timeline = |series: &SharedSeries| ended.map_or_else(Timeline::default, |end| series.timeline(end));
+    let mut outcome = LoadOutcome {
+        timeline: timeline(&series),
         paused,
         ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
     };
+    for (version, series) in outcome.versions.iter_mut().zip(&versions) {
+        version.timeline = timeline(series);
+    }
     if let Some(error) = failed {
         return Err(error.after(LoadOutcome { interrupted: false, ..outcome }));
     }
@@ -74,6 +78,7 @@ pub async fn run<P: Protocol>(
         done: outcome.counts.requests,
         errors: outcome.counts.errors,
         ended: true,
+        split: outcome.split(&shared.plan.versions),
         ..shared.blank(outcome.duration)
     };
     progress(with_percentiles(end, outcome.responses(), &outcome.histograms[HistogramKind::Latency]));
@@ -102,6 +107,8 @@ struct WorkersOutcome {
     /// At a recent position of the schedule.
     schedule: Cursor,
     series: Arc<SharedSeries>,
+    /// Series of each version.
+    versions: Vec<Arc<SharedSeries>>,
     /// Instant at which the load was interrupted, if it was.
     stopped: Option<Instant>,
     /// Time in which this process did not run.
@@ -176,9 +183,11 @@ impl Workers {
         let start = Instant::now() + lead;
         let queues = Arc::new(SlotQueues::new(pacer.clone(), start, self.starts.len()));
         let series = Arc::new(SharedSeries::new(start));
+        let versions: Vec<_> = (0..shared.plan.origins()).map(|_| Arc::new(SharedSeries::new(start))).collect();
+        let ready = Start { queues: Arc::clone(&queues), series: Arc::clone(&series), versions: versions.clone() };
         for sender in self.starts {
             // Fails if the worker could not start; its result has the error.
-            let _ = sender.send(Start { queues: Arc::clone(&queues), series: Arc::clone(&series) });
+            let _ = sender.send(ready.clone());
         }
         let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
         let done = join_all(self.done);
@@ -218,6 +227,6 @@ impl Workers {
                 }
             }
         };
-        WorkersOutcome { reports, queues, schedule, series, stopped, paused: pauses.total() }
+        WorkersOutcome { reports, queues, schedule, series, versions, stopped, paused: pauses.total() }
     }
 }

@@ -11,6 +11,7 @@
 //!                                          └─► worker_stats (counters, histograms) ──► outcome ──► shard
 //! ```
 
+pub mod attribution;
 pub mod cause;
 pub(crate) mod connect;
 mod details;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::cause::Cause;
 use super::details::Details;
-use super::histograms::Histograms;
+use super::histograms::{HistogramKind, Histograms};
 use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
 use super::worker_stats::WorkerStats;
 use crate::load::pacing::{Cursor, Planned};
+use crate::metrics::split::{self, UNKNOWN};
 use crate::model::counts::{Counts, Traffic};
 use crate::model::load::{Shards, Spacing};
 
@@ -53,6 +54,52 @@ pub struct LoadOutcome {
     pub timeline: Timeline,
     /// The pods that shared the load, if there were several.
     pub shards: Option<Shards>,
+    /// The requests by origin: the versions in order, then the unknown origin; empty if responses are not attributed.
+    pub versions: Vec<VersionOutcome>,
+    /// Reasons for unknown origins.
+    pub unknown: Details,
+    /// The whole load, if this is a part of it: see [`LoadOutcome::of_version`].
+    pub whole: Option<WholeLoad>,
+}
+
+/// The requests of one origin.
+#[derive(Clone, Debug, Default)]
+pub struct VersionOutcome {
+    /// Requests, errors and late ones; the other counters are those of the whole load.
+    pub counts: Counts,
+    /// Responses by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Failures by cause.
+    pub causes: BTreeMap<Cause, (u64, Details)>,
+    /// Distributions of times.
+    pub histograms: Histograms,
+    /// The requests over time.
+    pub timeline: Timeline,
+}
+
+impl VersionOutcome {
+    fn new(stats: WorkerStats) -> Self {
+        Self {
+            counts: stats.counts,
+            statuses: stats.statuses(),
+            causes: stats.causes(),
+            histograms: stats.into_histograms(),
+            timeline: Timeline::default(),
+        }
+    }
+}
+
+/// Counters of a whole load, of which an outcome is a part.
+#[derive(Clone, Debug, Default)]
+pub struct WholeLoad {
+    /// Counters.
+    pub counts: Counts,
+    /// Failures by cause.
+    pub causes: BTreeMap<Cause, u64>,
+    /// Complete responses.
+    pub responses: u64,
+    /// Requests of unknown origin.
+    pub unknown: u64,
 }
 
 impl LoadOutcome {
@@ -62,7 +109,7 @@ impl LoadOutcome {
         schedule: &mut Cursor,
         connections: usize,
         queues: &SlotQueues,
-        stats: WorkerStats,
+        mut stats: WorkerStats,
         ends: Option<Duration>,
         stopped: Option<Instant>,
     ) -> Self {
@@ -77,6 +124,8 @@ impl LoadOutcome {
             _ => planned,
         });
         let sent = queues.taken();
+        let unknown = std::mem::take(&mut stats.unknown);
+        let versions = std::mem::take(&mut stats.versions).into_iter().map(VersionOutcome::new).collect();
         let span = match planned {
             // The last request is followed by a gap, so the schedule outlasts it.
             Some(planned) => since_start(stats.last_sent).max(planned.span),
@@ -106,13 +155,60 @@ impl LoadOutcome {
             histograms: stats.into_histograms(),
             timeline: Timeline::default(),
             shards: None,
+            versions,
+            unknown,
+            whole: None,
         }
+    }
+
+    /// Returns the part of one origin. What belongs to no version is that of the whole load: its schedule, the requests that were
+    /// dropped or sent again, bytes, connections, and the time between messages.
+    pub fn of_version(&self, index: usize) -> Self {
+        let VersionOutcome { counts, statuses, causes, mut histograms, timeline } =
+            self.versions.get(index).cloned().unwrap_or_default();
+        let Counts { requests, errors, late, own_late, .. } = counts;
+        let is_known = index + 1 < self.versions.len();
+        for kind in [HistogramKind::Connect, HistogramKind::Between].into_iter().filter(|_| is_known) {
+            histograms.set(kind, self.histograms[kind].clone());
+        }
+        let whole = WholeLoad {
+            counts: self.counts,
+            causes: self.causes.iter().map(|(cause, (count, _))| (*cause, *count)).collect(),
+            responses: self.responses(),
+            unknown: self.versions.last().map_or(0, |version| version.counts.requests),
+        };
+        Self {
+            counts: Counts { requests, errors, late, own_late, ..self.counts },
+            statuses,
+            causes,
+            histograms,
+            timeline,
+            status_messages: self.status_messages.clone(),
+            stages: self.stages.clone(),
+            shards: self.shards.clone(),
+            versions: Vec::new(),
+            unknown: Details::default(),
+            whole: Some(whole),
+            ..*self
+        }
+    }
+
+    /// Lists the shares of the versions; empty if responses are not attributed. `names` are those of the known versions.
+    pub fn split(&self, names: &[String]) -> String {
+        let counts: Vec<u64> = self.versions.iter().map(|version| version.counts.requests).collect();
+        split_text(names, &counts)
     }
 
     /// Complete responses.
     pub fn responses(&self) -> u64 {
         self.statuses.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
+}
+
+/// Lists the shares of versions by their requests; those of unknown origin come last, if there were any.
+pub(super) fn split_text(names: &[String], counts: &[u64]) -> String {
+    let names = names.iter().map(String::as_str).chain([UNKNOWN]);
+    split::text(names.zip(counts.iter().copied()).filter(|(name, count)| *count > 0 || *name != UNKNOWN))
 }
 
 #[cfg(test)]
@@ -132,7 +228,7 @@ mod tests {
         for _ in 0..sent {
             assert!(matches!(dispatcher.claim(at(ms), at(ms)), Claim::Taken(_)));
         }
-        let mut stats = WorkerStats::new(true);
+        let mut stats = WorkerStats::new(true, 0);
         let result = Err(super::super::cause::Failure::new(Cause::Reset, ""));
         stats.record(Timing { due: Some(at(ms)), ready: Some(at(ms)), sent: at(ms), ended: at(ms) }, &result);
         LoadOutcome::new(&mut pacer.cursor(), 1, &queues, stats, ends, stopped.map(at))
@@ -148,7 +244,7 @@ mod tests {
         let now = Instant::now();
         let queues = SlotQueues::new(pacer.clone(), now + Duration::from_millis(2), 1);
         let dropped = |stopped| {
-            LoadOutcome::new(&mut pacer.cursor(), 1, &queues, WorkerStats::new(true), None, Some(stopped))
+            LoadOutcome::new(&mut pacer.cursor(), 1, &queues, WorkerStats::new(true, 0), None, Some(stopped))
                 .counts
                 .dropped
         };

@@ -31,6 +31,8 @@ pub struct LoadPlan {
     pub max_duration: Option<Duration>,
     /// Number of requests at the start of the whole schedule that are sent but not measured.
     pub skip_first: u64,
+    /// Names of the versions to which responses are attributed; empty if they are not.
+    pub versions: Vec<String>,
 }
 
 impl LoadPlan {
@@ -47,7 +49,13 @@ impl LoadPlan {
             stop_mode: StopMode::Wait,
             max_duration: None,
             skip_first: 0,
+            versions: Vec::new(),
         }
+    }
+
+    /// Number of origins that requests are counted by: the versions and the unknown origin, or 0 if responses are not attributed.
+    pub(crate) fn origins(&self) -> usize {
+        self.versions.len() + usize::from(!self.versions.is_empty())
     }
 }
 

@@ -17,4 +17,6 @@ pub struct Response {
     pub is_error: bool,
     /// The expectation that it fails; `None` if its status alone makes it an error.
     pub cause: Option<Cause>,
+    /// Index of the version that sent it; `None` if its origin is unknown, or if responses are not attributed.
+    pub version: Option<usize>,
 }

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use super::cause::Cause;
 use super::details::Details;
 use super::histograms::Histograms;
-use super::outcome::LoadOutcome;
+use super::outcome::{LoadOutcome, VersionOutcome};
 use super::timeline::{Timeline, TimelineError};
 use crate::load::pacing::Pacer;
 use crate::metrics::histogram::HistogramError;
-use crate::model::shard::{CauseCount, DetailCount, LoadShard};
+use crate::model::histogram::EncodedHistogram;
+use crate::model::shard::{CauseCount, DetailCount, LoadShard, VersionShard};
 
 /// A shard of another pod cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +35,6 @@ pub enum ShardError {
 impl LoadOutcome {
     /// Returns this pod's part, to be sent to the coordinator.
     pub fn shard(&self) -> Result<LoadShard, HistogramError> {
-        let cause = |(cause, (count, details)): (&Cause, &(u64, Details))| {
-            let detail = |(text, count): &(String, u64)| DetailCount { detail: text.clone(), count: *count };
-            let details: Vec<_> = details.known().iter().map(detail).collect();
-            let first = details.first().map(|it| it.detail.clone()).unwrap_or_default();
-            (cause.name().to_owned(), CauseCount { count: *count, first, details })
-        };
         Ok(LoadShard {
             duration_nanos: u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX),
             connections: self.connections as u64,
@@ -50,23 +45,20 @@ impl LoadOutcome {
             responses: self.responses(),
             statuses: self.statuses.clone(),
             status_messages: self.status_messages.clone(),
-            causes: self.causes.iter().map(cause).collect(),
+            causes: cause_counts(&self.causes),
             traffic: self.traffic,
             interrupted: self.interrupted,
             paused_nanos: u64::try_from(self.paused.as_nanos()).unwrap_or(u64::MAX),
             histograms: self.histograms.encode()?,
             timeline: self.timeline.shard()?,
+            versions: self.versions.iter().map(version_shard).collect::<Result<_, _>>()?,
+            unknown: counted(&self.unknown),
         })
     }
 
     /// Reads the part that another pod measured of the load with the schedule `pacer`. `started` is this pod's start of the load.
     pub fn from_shard(shard: &LoadShard, pacer: &Pacer, started: Instant) -> Result<Self, ShardError> {
-        let mut causes: BTreeMap<Cause, (u64, Details)> = BTreeMap::new();
-        for (name, cause) in &shard.causes {
-            add_cause(&mut causes, Cause::from_name(name), cause.count, &details(cause));
-        }
-        let histograms =
-            Histograms::decode(&shard.histograms).map_err(|(name, source)| ShardError::Histogram { name, source })?;
+        let (causes, histograms) = (causes(&shard.causes), histograms(&shard.histograms)?);
         Ok(Self {
             started,
             duration: Duration::from_nanos(shard.duration_nanos),
@@ -86,6 +78,9 @@ impl LoadOutcome {
             histograms,
             timeline: Timeline::from_shard(&shard.timeline)?,
             shards: None,
+            versions: shard.versions.iter().map(VersionOutcome::from_shard).collect::<Result<_, _>>()?,
+            unknown: details(&shard.unknown),
+            whole: None,
         })
     }
 
@@ -108,10 +103,7 @@ impl LoadOutcome {
         self.achieved_rate += other.achieved_rate;
         self.counts.add(&other.counts);
         self.traffic.add(&other.traffic);
-        for (status, count) in &other.statuses {
-            let mine = self.statuses.entry(*status).or_default();
-            *mine = mine.saturating_add(*count);
-        }
+        add_statuses(&mut self.statuses, &other.statuses);
         for (status, text) in &other.status_messages {
             self.status_messages.entry(*status).or_insert_with(|| text.clone());
         }
@@ -122,6 +114,76 @@ impl LoadOutcome {
         self.paused = self.paused.saturating_add(other.paused);
         self.histograms.add(&other.histograms);
         self.timeline.merge(&other.timeline);
+        for (mine, theirs) in self.versions.iter_mut().zip(&other.versions) {
+            mine.add(theirs);
+        }
+        self.unknown.merge(&other.unknown);
+    }
+}
+
+impl VersionOutcome {
+    fn from_shard(shard: &VersionShard) -> Result<Self, ShardError> {
+        Ok(Self {
+            counts: shard.counts,
+            statuses: shard.statuses.clone(),
+            causes: causes(&shard.causes),
+            histograms: histograms(&shard.histograms)?,
+            timeline: Timeline::from_shard(&shard.timeline)?,
+        })
+    }
+
+    fn add(&mut self, other: &VersionOutcome) {
+        self.counts.add(&other.counts);
+        add_statuses(&mut self.statuses, &other.statuses);
+        for (cause, (count, details)) in &other.causes {
+            add_cause(&mut self.causes, *cause, *count, details);
+        }
+        self.histograms.add(&other.histograms);
+        self.timeline.merge(&other.timeline);
+    }
+}
+
+fn version_shard(version: &VersionOutcome) -> Result<VersionShard, HistogramError> {
+    Ok(VersionShard {
+        counts: version.counts,
+        statuses: version.statuses.clone(),
+        causes: cause_counts(&version.causes),
+        histograms: version.histograms.encode()?,
+        timeline: version.timeline.shard()?,
+    })
+}
+
+fn cause_counts(causes: &BTreeMap<Cause, (u64, Details)>) -> BTreeMap<String, CauseCount> {
+    let cause = |(cause, (count, details)): (&Cause, &(u64, Details))| {
+        (cause.name().to_owned(), CauseCount { count: *count, ..counted(details) })
+    };
+    causes.iter().map(cause).collect()
+}
+
+/// Converts details; they count at most as many as there are.
+fn counted(details: &Details) -> CauseCount {
+    let detail = |(text, count): &(String, u64)| DetailCount { detail: text.clone(), count: *count };
+    let listed: Vec<_> = details.known().iter().map(detail).collect();
+    let first = listed.first().map(|it| it.detail.clone()).unwrap_or_default();
+    CauseCount { count: details.total(), first, details: listed }
+}
+
+fn causes(shard: &BTreeMap<String, CauseCount>) -> BTreeMap<Cause, (u64, Details)> {
+    let mut causes = BTreeMap::new();
+    for (name, cause) in shard {
+        add_cause(&mut causes, Cause::from_name(name), cause.count, &details(cause));
+    }
+    causes
+}
+
+fn histograms(shard: &BTreeMap<String, EncodedHistogram>) -> Result<Histograms, ShardError> {
+    Histograms::decode(shard).map_err(|(name, source)| ShardError::Histogram { name, source })
+}
+
+fn add_statuses(mine: &mut BTreeMap<u16, u64>, theirs: &BTreeMap<u16, u64>) {
+    for (status, count) in theirs {
+        let mine = mine.entry(*status).or_default();
+        *mine = mine.saturating_add(*count);
     }
 }
 

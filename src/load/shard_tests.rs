@@ -29,14 +29,21 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 1));
     let dispatcher = Dispatcher::new(Arc::clone(&queues), 0);
     let series = Arc::new(SharedSeries::new(start));
-    let mut stats = WorkerStats::new(true);
+    let mut stats = WorkerStats::new(true, 3);
     stats.series = Some(SeriesRecorder::new(Arc::clone(&series)));
     while let Claim::Taken(slot) = dispatcher.claim(start + Duration::from_secs(3600), start) {
         let (late, took, kind) = requests[pacer.number(slot.number) as usize];
         let due = slot.due.unwrap();
         let sent = due + Duration::from_micros(late);
         let ended = sent + Duration::from_micros(took);
-        let response = |status, is_error| Response { status, first: Some(ended), ended, is_error, cause: None };
+        let response = |status, is_error| Response {
+            status,
+            first: Some(ended),
+            ended,
+            is_error,
+            cause: None,
+            version: (took % 3).try_into().ok().filter(|v| *v < 2),
+        };
         let result = match kind {
             0 => Ok(response(200, false)),
             1 => Ok(response(503, true)),
@@ -108,6 +115,12 @@ proptest! {
         prop_assert_eq!((merged.requested_rate, merged.connections), (whole.requested_rate, 2 * count));
         prop_assert!((merged.achieved_rate / whole.achieved_rate - 1.0).abs() < 1e-9);
         prop_assert_eq!((merged.spacing, merged.interrupted), (whole.spacing, false));
+        prop_assert_eq!((merged.versions.len(), &merged.unknown), (3, &whole.unknown));
+        for index in 0..3 {
+            let (merged, whole) = (merged.of_version(index), whole.of_version(index));
+            prop_assert_eq!(counts(&merged), counts(&whole));
+            prop_assert_eq!(merged.histograms.encode(), whole.histograms.encode());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::cause::Failure;
 use super::histograms::HistogramKind;
+use super::outcome::split_text;
 use super::plan::LoadPlan;
 use super::protocol::Client;
 use super::startup_check::StartupCheck;
@@ -35,6 +36,8 @@ struct Snapshot {
     errors: u64,
     responses: u64,
     latency: Histogram,
+    /// Requests by origin.
+    versions: Vec<u64>,
 }
 
 impl<P> Shared<P> {
@@ -67,6 +70,7 @@ impl<P> Shared<P> {
             errors: stats.counts.errors,
             responses: stats.responses(),
             latency: stats.histograms[HistogramKind::Latency].clone(),
+            versions: stats.versions.iter().map(|version| version.counts.requests).collect(),
         };
         *self.snapshots[worker].lock() = Some(snapshot);
     }
@@ -76,15 +80,18 @@ impl<P> Shared<P> {
         let mut latency = histogram::new();
         let mut progress = self.blank(elapsed);
         let mut responses = 0;
+        let mut versions = vec![0; self.plan.origins()];
         for snapshot in &self.snapshots {
             if let Some(snapshot) = &*snapshot.lock() {
                 progress.done += snapshot.requests;
                 progress.errors += snapshot.errors;
                 responses += snapshot.responses;
+                versions.iter_mut().zip(&snapshot.versions).for_each(|(sum, count)| *sum += count);
                 // All histograms have the same bounds, so adding cannot fail.
                 let _ = latency.add(&snapshot.latency);
             }
         }
+        progress.split = split_text(&self.plan.versions, &versions);
         with_percentiles(progress, responses, &latency)
     }
 

@@ -43,6 +43,11 @@ impl StatsRecorder {
         self.0.borrow_mut().detail(cause, detail);
     }
 
+    /// Counts a response whose version is unknown, for this reason.
+    pub(super) fn unknown_origin(&self, reason: &str) {
+        self.0.borrow_mut().unknown_origin(reason);
+    }
+
     /// Counts messages sent.
     pub(super) fn messages_sent(&self, count: u64) {
         self.0.borrow_mut().traffic.add_messages(count, 0);

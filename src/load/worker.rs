@@ -65,6 +65,8 @@ pub(super) struct WorkerConfig<P> {
 pub(super) struct Start {
     pub(super) queues: Arc<SlotQueues>,
     pub(super) series: Arc<SharedSeries>,
+    /// Series of each version, if responses are attributed; the last one is that of unknown origin.
+    pub(super) versions: Vec<Arc<SharedSeries>>,
 }
 
 /// Runs a worker on the current thread.
@@ -72,7 +74,7 @@ pub(super) fn run<P: Protocol>(config: WorkerConfig<P>) -> std::io::Result<Worke
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shutdown = config.shutdown.clone();
     let has_rate = config.shared.plan.pacer.rate().is_some();
-    let stats = Rc::new(RefCell::new(WorkerStats::new(has_rate)));
+    let stats = Rc::new(RefCell::new(WorkerStats::new(has_rate, config.shared.plan.origins())));
     let work = work(config, Rc::clone(&stats));
     let done = LocalSet::new().block_on(&runtime, async {
         tokio::select! {
@@ -84,10 +86,8 @@ pub(super) fn run<P: Protocol>(config: WorkerConfig<P>) -> std::io::Result<Worke
     // Does not wait for a name lookup that may still occupy a thread of the runtime.
     runtime.shutdown_background();
     done?;
-    let mut stats = stats.replace(WorkerStats::new(false));
-    if let Some(series) = &mut stats.series {
-        series.flush();
-    }
+    let mut stats = stats.replace(WorkerStats::new(false, 0));
+    stats.flush();
     Ok(stats)
 }
 
@@ -105,8 +105,8 @@ async fn work<P: Protocol>(config: WorkerConfig<P>, stats: Rc<RefCell<WorkerStat
     }
     let _ = is_ready.send(());
     // Without a start the load was interrupted.
-    let Ok(Start { queues, series }) = start.await else { return Ok(()) };
-    stats.borrow_mut().series = Some(SeriesRecorder::new(series));
+    let Ok(Start { queues, series, versions }) = start.await else { return Ok(()) };
+    stats.borrow_mut().start(SeriesRecorder::new(series), versions.into_iter().map(SeriesRecorder::new));
     let dispatcher = Dispatcher::new(queues, index);
     let in_flight = (0..count).map(|_| InFlight::default()).collect();
     let idle = RefCell::default();
@@ -199,7 +199,7 @@ impl<P: Protocol> Worker<P> {
                     let is_begun =
                         response.first.is_some_and(|first| deadline.is_some_and(|deadline| first <= deadline));
                     in_flight.progress.enter(if is_begun { Phase::Body } else { Phase::Response });
-                    Err(in_flight.timed_out(plan.timeout))
+                    Err(Failure { version: response.version, ..in_flight.timed_out(plan.timeout) })
                 }
                 Some(result) => result,
                 None if !self.abort.is_cancelled() => Err(in_flight.timed_out(plan.timeout)),
@@ -235,7 +235,7 @@ impl<P: Protocol> Worker<P> {
 
     /// Runs `work` and discards what the protocol records: bytes, messages, connections.
     async fn unmeasured_exchange<T>(&self, work: impl Future<Output = T>) -> T {
-        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(WorkerStats::new(false)));
+        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(WorkerStats::new(false, 0)));
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| {
             // Other tasks of this thread record between polls only, so swapping around the poll separates them.

@@ -15,6 +15,9 @@ use crate::model::counts::{Counts, Traffic};
 /// A request that starts this long after it was due is late.
 const LATE: Duration = PUNCTUAL;
 
+/// Reason for the unknown origin of a request without a complete response.
+const NO_RESPONSE: &str = "no complete response";
+
 /// Statuses 0 to 999.
 const STATUSES: usize = 1000;
 
@@ -48,11 +51,19 @@ pub(super) struct WorkerStats {
     pub(super) series: Option<SeriesRecorder>,
     pub(super) last_sent: Option<Instant>,
     pub(super) last_ended: Option<Instant>,
+    /// The same per version, the last one for requests of unknown origin; empty if responses are not attributed. Every request is
+    /// recorded here besides the statistics of all, so that those are the same with and without attribution.
+    pub(super) versions: Vec<WorkerStats>,
+    /// Reasons for unknown origins.
+    pub(super) unknown: Details,
 }
 
 impl WorkerStats {
-    /// Empty statistics, for a load with or without a rate.
-    pub(super) fn new(has_rate: bool) -> Self {
+    /// Empty statistics, for a load with or without a rate. `origins` is that of [`LoadPlan::origins`].
+    ///
+    /// [`LoadPlan::origins`]: super::plan::LoadPlan::origins
+    pub(super) fn new(has_rate: bool, origins: usize) -> Self {
+        let versions = (0..origins).map(|_| Self::new(has_rate, 0)).collect();
         let mut histograms = Histograms::default();
         // Allocated ahead of the first request.
         histograms.get_mut(HistogramKind::Latency);
@@ -71,11 +82,39 @@ impl WorkerStats {
             series: None,
             last_sent: None,
             last_ended: None,
+            versions,
+            unknown: Details::default(),
         }
+    }
+
+    /// Starts the series of the whole load and of each version.
+    pub(super) fn start(&mut self, series: SeriesRecorder, versions: impl Iterator<Item = SeriesRecorder>) {
+        self.series = Some(series);
+        for (stats, series) in self.versions.iter_mut().zip(versions) {
+            stats.series = Some(series);
+        }
+    }
+
+    /// Completes the series.
+    pub(super) fn flush(&mut self) {
+        self.series.iter_mut().for_each(SeriesRecorder::flush);
+        self.versions.iter_mut().for_each(Self::flush);
     }
 
     /// Records one request.
     pub(super) fn record(&mut self, timing: Timing, result: &Result<Response, Failure>) {
+        if let Some(unknown) = self.versions.len().checked_sub(1) {
+            let version = match result {
+                Ok(response) => response.version,
+                Err(failure) => failure.version,
+            };
+            if result.is_err() && version.is_none() {
+                self.unknown_origin(NO_RESPONSE);
+            }
+            if let Some(stats) = self.versions.get_mut(version.unwrap_or(unknown)) {
+                stats.record(timing, result);
+            }
+        }
         self.counts.requests += 1;
         // A request that was sent early may end last.
         self.last_sent = self.last_sent.max(Some(timing.sent));
@@ -172,6 +211,11 @@ impl WorkerStats {
         self.details.entry(cause).or_default().add(detail, 1);
     }
 
+    /// Counts a response whose version is unknown, for this reason.
+    pub(super) fn unknown_origin(&mut self, reason: &str) {
+        self.unknown.add(reason, 1);
+    }
+
     /// Adds the statistics of another worker.
     pub(super) fn merge(&mut self, other: &WorkerStats) {
         self.counts.add(&other.counts);
@@ -187,6 +231,8 @@ impl WorkerStats {
         }
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_ended = self.last_ended.max(other.last_ended);
+        self.versions.iter_mut().zip(&other.versions).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.unknown.merge(&other.unknown);
     }
 
     /// Returns the histograms, with those that follow from others: latency of successes, and the service time at maximum rate.
@@ -230,10 +276,11 @@ mod tests {
     fn a_request_that_was_sent_early_and_ends_last_does_not_shorten_the_load() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut stats = WorkerStats::new(true);
+        let mut stats = WorkerStats::new(true, 0);
         for (sent, ended) in [(900, 910), (0, 1000)] {
             let timing = Timing { due: Some(at(sent)), ready: None, sent: at(sent), ended: at(ended) };
-            let response = Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
+            let response =
+                Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None, version: None };
             stats.record(timing, &Ok(response));
         }
         assert_eq!((stats.last_sent, stats.last_ended), (Some(at(900)), Some(at(1000))));
@@ -243,12 +290,18 @@ mod tests {
     fn waiting_for_a_connection_and_own_delays_are_told_apart() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut stats = WorkerStats::new(true);
+        let mut stats = WorkerStats::new(true, 0);
         // Due at 0 each: a free connection at 30 or at once, sent at 40.
         for (ready, sent, status) in [(30, 40, 200), (0, 40, 200), (0, 40, 500), (39, 40, 200), (0, 0, 200)] {
             let timing = Timing { due: Some(start), ready: Some(at(ready)), sent: at(sent), ended: at(50) };
-            let response =
-                Response { status, first: Some(at(45)), ended: timing.ended, is_error: status == 500, cause: None };
+            let response = Response {
+                status,
+                first: Some(at(45)),
+                ended: timing.ended,
+                is_error: status == 500,
+                cause: None,
+                version: None,
+            };
             stats.record(timing, &Ok(response));
         }
         assert_eq!((stats.counts.late, stats.counts.own_late), (4, 3));
@@ -266,5 +319,40 @@ mod tests {
         assert_eq!(sorted(HistogramKind::SuccessLatency), [(10, 1), (40, 1), (50, 2)]);
         assert_eq!(sorted(HistogramKind::First), [(5, 2), (35, 1), (45, 2)]);
         assert_eq!(histograms[HistogramKind::Latency].len(), 5);
+    }
+
+    #[test]
+    fn requests_count_for_the_version_that_responded_and_for_the_whole_load() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut stats = WorkerStats::new(true, 3);
+        let response = |version, status| {
+            let is_error = status >= 400;
+            Ok(Response { status, first: None, ended: at(30), is_error, cause: None, version })
+        };
+        let late = Failure { version: Some(1), ..Failure::new(Cause::Timeout, "slow") };
+        let results = [
+            response(Some(0), 200),
+            response(Some(1), 500),
+            response(None, 200),
+            Err(late),
+            Err(Failure::new(Cause::Refused, "")),
+        ];
+        for result in &results {
+            // Due at 0 and sent at 20: its latency counts from 0.
+            let timing = Timing { due: Some(start), ready: Some(start), sent: at(20), ended: at(30) };
+            stats.record(timing, result);
+        }
+        let counts = |stats: &WorkerStats| {
+            let Counts { requests, errors, own_late, .. } = stats.counts;
+            (requests, errors, own_late, stats.histograms[HistogramKind::Latency].len())
+        };
+        assert_eq!(counts(&stats), (5, 3, 5, 4));
+        let versions: Vec<_> = stats.versions.iter().map(counts).collect();
+        assert_eq!(versions, [(1, 0, 1, 1), (2, 2, 2, 2), (2, 1, 2, 1)]);
+        let latency = &stats.versions[0].histograms[HistogramKind::Latency];
+        assert!((30_000..30_100).contains(&latency.max()), "{}", latency.max());
+        // The reason for a response of unknown origin comes from the protocol.
+        assert_eq!(stats.unknown.to_string(), "no complete response");
     }
 }

@@ -6,6 +6,7 @@
 //! are dropped first, then resolution.
 
 mod fold;
+mod unknown;
 mod unmeasured;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
             add_version(insights, version, metrics);
         }
         unmeasured::mark(insights, contribution);
+        unknown::replace(insights, contribution);
         limit_loop_values(insights);
         limit_samples(insights);
         limit_histograms(&mut insights.histograms);
@@ -88,6 +90,10 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
 
 /// Returns the number of versions that the document compares; 0 as long as nothing was measured.
 fn compared_versions(insights: &Insights) -> usize {
+    // The lists are longer than the number of compared versions.
+    if insights.unknown_version.is_some() && insights.num_versions > 0 {
+        return insights.num_versions;
+    }
     let lists = [
         insights.non_hist_metric_values.len(),
         insights.hist_metric_values.len(),
@@ -101,7 +107,7 @@ fn compared_versions(insights: &Insights) -> usize {
 fn add_version(insights: &mut Insights, version: usize, metrics: &VersionMetrics) {
     if let Some(name) = &metrics.name {
         let names = &mut insights.version_names;
-        names.resize_with(insights.num_versions.max(names.len()), VersionName::default);
+        names.resize_with(insights.num_versions.max(version + 1).max(names.len()), VersionName::default);
         names[version].version = name.clone();
     }
     for (key, measurement) in &metrics.metrics {

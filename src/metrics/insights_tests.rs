@@ -370,3 +370,50 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
     assert!(points <= MAX_SERIES_POINTS && points > MAX_SERIES_POINTS / 2, "{points} points");
     assert!(series.iter().all(|series| series.requests.iter().sum::<u64>() == 240 * 123_456));
 }
+
+/// Contribution of a load whose responses are attributed to two versions, some of them to none.
+fn attributed(unknown: Option<f64>) -> Contribution {
+    let one = |requests: f64| VersionMetrics {
+        metrics: [("http/request-count".to_owned(), measured(Values::Scalar(requests)))].into(),
+        load: [("http".to_owned(), LoadRecord::default())].into(),
+        ..VersionMetrics::default()
+    };
+    Contribution { versions: vec![one(7.0), one(3.0)], unknown: unknown.map(one), ..Contribution::default() }
+}
+
+#[test]
+fn responses_of_unknown_origin_come_after_the_compared_versions_and_go_with_the_loop() {
+    let mut insights = Insights::default();
+    let counts = |insights: &Insights| {
+        let count = |version: &BTreeMap<String, Vec<f64>>| version.get("http/request-count").cloned();
+        insights.non_hist_metric_values.iter().map(count).collect::<Vec<_>>()
+    };
+    let known = [Some(vec![7.0]), Some(vec![3.0])];
+    merge(&mut insights, &attributed(Some(2.0))).unwrap();
+    assert_eq!((insights.num_versions, insights.unknown_version), (2, Some(2)));
+    assert_eq!(counts(&insights), [&known[..], &[Some(vec![2.0])]].concat());
+    assert_eq!(insights.version_label(2), "unknown");
+    // A task that measures the same two versions in another way.
+    let other = versions(&[Values::Scalar(1.0), Values::Scalar(2.0)]);
+    merge(&mut insights, &other).unwrap();
+    assert_eq!((insights.num_versions, insights.unknown_version), (2, Some(2)));
+    let three = versions(&[Values::Scalar(1.0), Values::Scalar(2.0), Values::Scalar(3.0)]);
+    assert_eq!(merge(&mut insights, &three), Err(MergeError::Versions { task: 3, document: 2 }));
+    // The next loops have others, then none.
+    merge(&mut insights, &attributed(Some(1.0))).unwrap();
+    assert_eq!(counts(&insights)[2], Some(vec![1.0]), "of this loop alone");
+    merge(&mut insights, &attributed(None)).unwrap();
+    assert_eq!((insights.num_versions, insights.unknown_version), (2, None));
+    assert_eq!(counts(&insights), [Some(vec![7.0; 3]), Some(vec![3.0; 3])]);
+    assert_eq!((insights.load.len(), insights.observations.len()), (2, 0));
+    assert_eq!(insights.version_label(2), "version 2");
+}
+
+#[test]
+fn a_document_that_counts_a_compared_version_as_unknown_loses_nothing() {
+    let mut insights = Insights::default();
+    merge(&mut insights, &attributed(None)).unwrap();
+    insights.unknown_version = Some(1);
+    merge(&mut insights, &attributed(None)).unwrap();
+    assert_eq!((insights.unknown_version, insights.load.len()), (None, 2));
+}

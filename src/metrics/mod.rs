@@ -8,6 +8,7 @@ pub mod loop_records;
 pub(crate) mod missing;
 pub(crate) mod proportion;
 pub mod series;
+pub mod split;
 mod view;
 
 pub(crate) use distribution::Distribution;

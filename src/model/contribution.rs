@@ -20,6 +20,9 @@ use super::split::Split;
 pub struct Contribution {
     /// One entry per version, in order; empty if the task measures nothing.
     pub versions: Vec<VersionMetrics>,
+    /// Measurements of responses of unknown origin; absent if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<VersionMetrics>,
     /// Objectives and verdicts.
     pub assessment: Option<Assessment>,
     /// State of the rollout after the task.

@@ -20,6 +20,10 @@ use super::split::Split;
 pub struct Insights {
     /// Number of compared versions.
     pub num_versions: usize,
+    /// Index of a further version, `unknown`, after the compared ones: responses of unknown origin. Absent if the newest loop had none.
+    /// It has no verdicts; those on the compared versions allow for its requests being theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_version: Option<usize>,
     /// Name and track of each version, if known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub version_names: Vec<VersionName>,

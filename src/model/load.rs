@@ -95,6 +95,46 @@ pub struct LoadRecord {
     /// The pods that shared the load; absent if it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// The load that this record is a version's part of, if the responses of one target are attributed to versions. Then `requests`,
+    /// `errors`, `late`, `ownLate`, `lateness`, `undelayed`, `statuses`, `causes` and `series` are the version's; everything else is
+    /// that of the whole load, which was planned and sent as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_from: Option<VersionFrom>,
+}
+
+impl LoadRecord {
+    /// Returns the counters of the whole load.
+    pub(crate) fn whole_counts(&self) -> Counts {
+        self.version_from.as_ref().map_or(self.counts, |whole| whole.counts)
+    }
+
+    /// Returns the failures of the whole load by cause.
+    pub(crate) fn whole_causes(&self) -> &BTreeMap<String, u64> {
+        self.version_from.as_ref().map_or(&self.causes, |whole| &whole.causes)
+    }
+}
+
+/// Attribution of a load's responses to the versions that sent them. A client did not choose these counts: a router did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VersionFrom {
+    /// Header that names the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// jq filter on the body that names the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
+    /// Field of the gRPC response that names the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_field: Option<String>,
+    /// Counters of the whole load.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Failures of the whole load by cause.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
+    /// Requests of unknown origin: without a response, or with one that names no version.
+    pub unknown: u64,
 }
 
 /// The pods that shared a load.

@@ -123,6 +123,33 @@ pub struct LoadShard {
     pub histograms: BTreeMap<String, EncodedHistogram>,
     /// The load over time.
     pub timeline: TimelineShard,
+    /// The requests by origin: the versions in order, then the unknown origin; empty if responses are not attributed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionShard>,
+    /// Reasons for unknown origins.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub unknown: CauseCount,
+}
+
+/// One pod's measurements of the requests of one origin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VersionShard {
+    /// Requests, errors and late ones.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Responses by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Failures by the name of their cause.
+    pub causes: BTreeMap<String, CauseCount>,
+    /// Non-empty histograms by name.
+    pub histograms: BTreeMap<String, EncodedHistogram>,
+    /// The requests over time.
+    pub timeline: TimelineShard,
+}
+
+fn is_nothing(reasons: &CauseCount) -> bool {
+    *reasons == CauseCount::default()
 }
 
 fn is_zero(nanos: &u64) -> bool {

@@ -57,7 +57,7 @@ pub enum Event {
 }
 
 /// Progress of a load.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadProgress {
     /// Completed requests.
     pub done: u64,
@@ -75,6 +75,8 @@ pub struct LoadProgress {
     pub p50_ms: Option<f64>,
     /// 99th percentile so far, in milliseconds.
     pub p99_ms: Option<f64>,
+    /// Shares of the versions so far; empty unless responses are attributed to versions.
+    pub split: String,
     /// True in the last report of this load.
     pub ended: bool,
 }

@@ -170,7 +170,8 @@ fn columns(view: &ReportView, alone: &str) -> Vec<String> {
 fn slos(out: &mut String, view: &ReportView) {
     let Some(first) = view.versions.first().filter(|v| !v.slos.is_empty()) else { return };
     heading(out, "Whether or not service level objectives (SLOs) are satisfied");
-    let mut table = Table::new("SLO Conditions", columns(view, "Satisfied"));
+    let judged = view.versions.iter().zip(columns(view, "Satisfied")).filter(|(version, _)| !version.slos.is_empty());
+    let mut table = Table::new("SLO Conditions", judged.map(|(_, title)| title).collect());
     for (row, slo) in first.slos.iter().enumerate() {
         let cell = |slo: &SloReport| slo.satisfied.map_or_else(|| "not assessed".to_owned(), |s| s.to_string());
         let cells = view.versions.iter().filter_map(|v| v.slos.get(row)).map(cell).collect();
@@ -317,6 +318,9 @@ fn loads(out: &mut String, view: &ReportView) {
     table.write(out);
     for (row, schedule) in loads.iter().map(|row| (row, row.schedule())).filter(|(_, schedule)| !schedule.is_empty()) {
         prose(out, &format!("  {}: ", name(row)), &schedule);
+    }
+    for (provider, split) in view.splits() {
+        prose(out, &format!("  {}: ", squeezed(&one_line(provider), 30)), &split.replace('–', "-"));
     }
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));

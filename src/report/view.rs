@@ -13,7 +13,7 @@ mod slos;
 mod splits;
 mod trends;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 pub use condition::Condition;
@@ -22,6 +22,7 @@ pub use observations::ObservationReport;
 use serde::Serialize;
 pub use trends::{LoopReport, Trend};
 
+use crate::metrics::split;
 use crate::model::counts::Counts;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
@@ -58,6 +59,21 @@ impl ReportView {
         // Names of versions are unique.
         let versions = 1 + others.iter().take_while(|trend| trend.version != first.version).count();
         self.trends.chunks(versions).collect()
+    }
+
+    /// Lists the shares of the versions of each load whose responses are attributed to versions, by provider.
+    pub fn splits(&self) -> Vec<(&str, String)> {
+        let attributed = self.load.iter().filter(|row| row.load.version_from.is_some());
+        let providers: BTreeSet<&str> = attributed.map(|row| row.provider.as_str()).collect();
+        let count = |provider: &str, version: &VersionReport| {
+            let mut rows = self.load.iter().filter(|row| row.provider == provider && row.version == version.name);
+            rows.next().map(|row| row.load.counts.requests)
+        };
+        let text = |provider: &str| {
+            let counts = self.versions.iter().filter_map(|version| Some((&*version.name, count(provider, version)?)));
+            split::text(counts)
+        };
+        providers.into_iter().map(|provider| (provider, text(provider))).filter(|(_, text)| !text.is_empty()).collect()
     }
 
     /// Lists the metrics that any version has, each as the first of them has it.

@@ -13,7 +13,7 @@ use crate::model::metric::{MetricType, Reading};
 use crate::model::missing::NoDataPolicy;
 use crate::model::readable::show_pair;
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
-use crate::slo::load_validity;
+use crate::slo::{load_validity, unknown_origin};
 
 /// Judges every SLO for every version by the newest loop alone ([`super::loops`] considers several). A document without versions counts
 /// as one version without data.
@@ -69,6 +69,12 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
             }
             verdict.verdict = if bound.admits(*value, limit) { Outcome::Satisfied } else { Outcome::Violated };
             verdict.reason = explain(&metric, slo, bound, *value);
+            if verdict.verdict == Outcome::Satisfied
+                && let Some(reason) = doubt(insights, version, slo, bound)
+            {
+                verdict.verdict = Outcome::Inconclusive;
+                verdict.reason.push_str(&format!("; {reason}"));
+            }
             if verdict.verdict == Outcome::Violated
                 && let Some(reason) = own_delay(insights, version, slo, bound)
             {
@@ -114,6 +120,11 @@ pub(super) fn matrix(verdicts: &[Verdict]) -> SloMatrix {
 fn inconclusive_reason(insights: &Insights, version: usize, slo: &Slo) -> Option<String> {
     let name = slo.metric.name().ok()?;
     load_validity::inconclusive_reason(insights.load.get(version)?.get(&name.provider)?)
+}
+
+/// Explains that requests of unknown origin could violate a satisfied SLO; `None` if they could not.
+fn doubt(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Option<String> {
+    unknown_origin::doubt(insights, version, slo.metric.name().ok()?, bound, slo.limit.0)
 }
 
 /// Explains that only delays of the load generator violate an upper limit; `None` if that is not so.

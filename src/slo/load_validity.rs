@@ -32,21 +32,22 @@ const MAX_OWN_LATE: f64 = 0.01;
 /// Maximum pods that are listed one by one.
 const MAX_LISTED: usize = 8;
 
-/// Explains why a load's measurements are inconclusive, in a sentence without a final period. `None` if the load is valid.
+/// Explains why a load's measurements are inconclusive, in a sentence without a final period. `None` if the load is valid. The record of
+/// a version to which responses were attributed is as valid as the whole load.
 pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
+    let counts = load.whole_counts();
+    let Counts { requests, dropped, idle_closed, .. } = counts;
     if load.interrupted {
-        return Some(format!("the load was interrupted after {} requests", load.counts.requests));
+        return Some(format!("the load was interrupted after {requests} requests"));
     }
     if load.aborted {
-        return Some(format!("the load was aborted after {} requests, all of which failed", load.counts.requests));
+        return Some(format!("the load was aborted after {requests} requests, all of which failed"));
     }
-    if let Some(count) = load.causes.get(CLIENT_LIMIT).filter(|count| **count > 0) {
-        let requests = load.counts.requests;
+    if let Some(count) = load.whole_causes().get(CLIENT_LIMIT).filter(|count| **count > 0) {
         return Some(format!(
             "{count} of {requests} requests could not be sent: the load generator ran out of files, ports or memory"
         ));
     }
-    let Counts { requests, idle_closed, .. } = load.counts;
     if idle_closed > 1 && idle_closed as f64 > MAX_IDLE_CLOSED * requests as f64 {
         return Some(format!(
             "{idle_closed} of {requests} requests were sent again because their connections closed at once: the service may have \
@@ -58,18 +59,18 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     }
     let requested = load.requested_rate?;
     let cause = || {
-        let missing = missing_time(requested, load.achieved_rate, &load.counts, load.duration.0);
+        let missing = missing_time(requested, load.achieved_rate, &counts, load.duration.0);
         let own = load.paused.and_then(|paused| own_pause(paused.0, missing));
         own.unwrap_or_else(|| "too few connections, or the service cannot keep up".to_owned())
     };
-    if is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0) {
+    if is_missed(requested, load.achieved_rate, requests, load.duration.0) {
         let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
         return Some(format!("the load achieved {achieved} of {requested} requests/s: {}", cause()));
     }
-    let due = load.counts.requests.saturating_add(load.counts.dropped);
-    let dropped = load.counts.dropped as f64;
-    if dropped > MAX_DROPPED * due as f64 && dropped > SLACK * requested {
-        return Some(format!("the load dropped {} of {due} requests that were due: {}", load.counts.dropped, cause()));
+    let due = requests.saturating_add(dropped);
+    let missed = dropped as f64;
+    if missed > MAX_DROPPED * due as f64 && missed > SLACK * requested {
+        return Some(format!("the load dropped {dropped} of {due} requests that were due: {}", cause()));
     }
     None
 }
@@ -122,7 +123,7 @@ pub fn own_delay(load: &LoadRecord, name: &MetricName, limit: f64) -> Option<Str
 }
 
 /// Splits `http/latency-mean`, a statistic that is a metric of its own.
-fn named_statistic(name: &MetricName) -> Option<(String, Aggregation)> {
+pub(super) fn named_statistic(name: &MetricName) -> Option<(String, Aggregation)> {
     let (base, statistic) = name.metric.rsplit_once('-')?;
     Some((format!("{}/{base}", name.provider), Aggregation::parse(statistic)?))
 }
@@ -171,7 +172,9 @@ pub fn rounded(rate: f64) -> String {
 mod tests {
     use super::*;
     use crate::model::duration::GoDuration;
-    use crate::model::load::MissingShard;
+    use std::collections::BTreeMap;
+
+    use crate::model::load::{MissingShard, VersionFrom};
 
     fn load(requested: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
         LoadRecord {
@@ -188,6 +191,33 @@ mod tests {
         assert_eq!(inconclusive_reason(&load(None, 1.0, 10, 0)), None);
         // A schedule of random arrivals may be empty.
         assert_eq!(inconclusive_reason(&load(Some(0.0), 0.0, 0, 0)), None);
+    }
+
+    #[test]
+    fn a_version_is_as_valid_as_the_whole_load() {
+        let part = |whole: LoadRecord, requests: u64| {
+            let counts = Counts { requests, ..whole.counts };
+            let version_from =
+                VersionFrom { counts: whole.counts, causes: whole.causes.clone(), ..VersionFrom::default() };
+            inconclusive_reason(&LoadRecord {
+                counts,
+                causes: BTreeMap::new(),
+                version_from: Some(version_from),
+                ..whole
+            })
+        };
+        // A fifth of the requests went to this version, as planned, or none.
+        assert_eq!(
+            (part(load(Some(100.0), 100.0, 1_000, 0), 200), part(load(Some(100.0), 100.0, 1_000, 0), 0)),
+            (None, None)
+        );
+        assert!(
+            part(load(Some(100.0), 48.0, 480, 0), 480).unwrap().starts_with("the load achieved 48 of 100 requests/s")
+        );
+        let dropped = part(load(Some(100.0), 96.0, 800, 200), 200).unwrap();
+        assert!(dropped.starts_with("the load dropped 200 of 1000 requests that were due"), "{dropped}");
+        let limited = LoadRecord { causes: [(CLIENT_LIMIT.to_owned(), 3)].into(), ..load(None, 10.0, 400, 0) };
+        assert!(part(limited, 100).unwrap().starts_with("3 of 400 requests could not be sent"));
     }
 
     #[test]

@@ -10,3 +10,4 @@ mod planned_slos;
 mod rollout;
 pub(crate) mod split;
 pub(crate) mod summary;
+mod unknown_origin;

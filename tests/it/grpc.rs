@@ -5,5 +5,5 @@ mod kinds;
 mod misbehaving;
 mod rejected;
 pub mod run;
-mod server;
+pub mod server;
 mod settings;

@@ -556,6 +556,11 @@ async fn memory_is_planned_for_the_loads_that_run_at_the_same_time() {
     for (parallel, loads) in [(json!(null), 2), (json!(true), 6), (json!(false), 1)] {
         assert_eq!(memory(parallel, endpoints.clone(), versions.clone()), loads * one);
     }
+    // The statistics of two versions and of the unknown origin.
+    let values =
+        json!({"url": "http://h/", "connections": 100, "versionFrom": {"header": "v", "versions": ["a", "b"]}});
+    let [spec] = &(KIND.from_values)("http", &values).unwrap()[..] else { panic!() };
+    assert_eq!((KIND.parse)(spec).unwrap().facts().memory, one + 3 * 4 * (1 << 20));
 }
 
 #[tokio::test]

@@ -8,18 +8,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
+use http::HeaderValue;
 
 use super::call::GrpcCall;
-use super::frame::PREFIX;
+use super::frame::{Keep, PREFIX};
 use super::response::{Listener, Received, read};
 use super::status::OK;
 use super::target::Grpc;
+use crate::load::attribution::Source;
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Handle, Keepalive, Shared, failure, unsent};
 use crate::load::progress::{Phase, Progress};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
+
+/// Longest message, in bytes, whose field is read.
+const MAX_KEPT: usize = 1 << 20;
 
 /// Shortest timeout of a keep-alive PING.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -70,21 +75,39 @@ impl GrpcClient {
         self.stats.messages_sent(1);
     }
 
-    async fn receive(
-        &self,
-        response: ResponseFuture,
-        progress: &Progress,
-    ) -> Result<(Received, Option<Instant>), Failure> {
+    async fn receive(&self, response: ResponseFuture, progress: &Progress) -> Result<Call, Failure> {
         progress.enter(Phase::Response);
         let response = response.await.map_err(|error| {
             let is_response = error.is_remote() && error.is_reset();
             Failure { is_response, ..failure(&error) }
         })?;
         progress.enter(Phase::Messages);
-        let mut recorder =
-            MessageRecorder { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
-        let received = read(response, false, &mut recorder).await?;
-        Ok((received, recorder.first))
+        let target = &self.grpc.target;
+        let keep = if target.field.is_some() { Keep::First(MAX_KEPT) } else { Keep::Nothing };
+        let is_stream = target.shape.server_streams;
+        let mut recorder = MessageRecorder { client: self, is_stream, first: None, last: None, kept: None };
+        let received = read(response, keep, &mut recorder).await?;
+        let version = self.version(&received, recorder.kept.as_deref());
+        Ok(Call { received, first: recorder.first, version })
+    }
+
+    /// Returns the version that sent a response, and records the reason if it is unknown.
+    fn version(&self, received: &Received, message: Option<&[u8]>) -> Option<usize> {
+        let target = &self.grpc.target;
+        let attribution = target.attribution.as_ref()?;
+        let origin = match (&attribution.source, &target.field) {
+            (Source::Header(name), _) => {
+                let all = [&received.head, &received.trailers].into_iter().flat_map(|headers| headers.get_all(name));
+                attribution.of_header(name, all.map(HeaderValue::as_bytes))
+            }
+            (Source::Field(_), Some(_)) if received.messages == 0 => Err("the response has no message".to_owned()),
+            (Source::Field(name), Some(field)) => match message {
+                Some(message) => attribution.of_field(name, field.value(message).as_deref()),
+                None => Err(format!("the message is longer than {} KiB", MAX_KEPT >> 10)),
+            },
+            _ => Err("the responses are not JSON".to_owned()),
+        };
+        origin.map_err(|reason| self.stats.unknown_origin(&reason)).ok()
     }
 
     fn check(&self, received: &Received) -> Result<(), Failure> {
@@ -96,6 +119,14 @@ impl GrpcClient {
         let failure = Failure::new(Cause::Malformed, format!("the status is OK with {count} messages; expected one"));
         Err(Failure { is_response: true, ..failure })
     }
+}
+
+/// A call whose response is complete.
+struct Call {
+    received: Received,
+    /// Arrival of the first message of a stream.
+    first: Option<Instant>,
+    version: Option<usize>,
 }
 
 /// Waits until the peer's window is open.
@@ -116,10 +147,13 @@ struct MessageRecorder<'a> {
     is_stream: bool,
     first: Option<Instant>,
     last: Option<Instant>,
+    /// The first message, if it is kept.
+    kept: Option<Bytes>,
 }
 
 impl Listener for MessageRecorder<'_> {
-    fn message(&mut self, length: usize, _: Bytes) {
+    fn message(&mut self, length: usize, message: Option<Bytes>) {
+        self.kept = self.kept.take().or(message);
         self.client.stats.bytes_received(length);
         self.client.stats.messages_received(1);
         if !self.is_stream {
@@ -172,7 +206,7 @@ impl Client for GrpcClient {
         let sent = connection.requests.send_request(call.request.clone(), has_no_messages);
         let (response, mut stream) = sent.map_err(|error| unsent(&error))?;
         let id = stream.stream_id();
-        let (received, first) = if let [message] = &call.messages[..] {
+        let Call { received, first, version } = if let [message] = &call.messages[..] {
             stream.send_data(message.clone(), true).map_err(|error| failure(&error))?;
             self.sent(message);
             self.receive(response, progress).await?
@@ -196,6 +230,6 @@ impl Client for GrpcClient {
         if is_error {
             self.grpc.keep_message(received.status);
         }
-        Ok(Response { status, first, ended: Instant::now(), is_error, cause: None })
+        Ok(Response { status, first, ended: Instant::now(), is_error, cause: None, version })
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Source: gRPC over HTTP2, "Length-Prefixed-Message".
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::Compression;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::content::{Content, Undecodable};
@@ -59,6 +60,14 @@ fn gzip(message: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
+/// Decompresses a message; `None` if it is longer than the limit, or no gzip.
+fn gunzip(message: &[u8], limit: usize) -> Option<Bytes> {
+    let mut plain = Vec::new();
+    let limit = u64::try_from(limit).ok()?;
+    let length = MultiGzDecoder::new(message).take(limit.saturating_add(1)).read_to_end(&mut plain).ok()?;
+    (length as u64 <= limit).then(|| plain.into())
+}
+
 /// Encoding of compressed messages that a response names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -68,9 +77,19 @@ pub(super) enum Encoding {
     Other,
 }
 
+/// Messages of a response that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    /// All of them, which must not be compressed.
+    All,
+    /// The first one, if it is not longer than this, compressed and decompressed.
+    First(usize),
+}
+
 /// Finds the messages in the data of a response, however they are split into frames.
 ///
-/// A load checks and counts them: only [`Deframer::keeping`] keeps their contents.
+/// A load checks and counts them; their contents are kept as [`Keep`] says.
 #[derive(Debug)]
 pub(super) struct Deframer {
     prefix: [u8; PREFIX],
@@ -81,18 +100,21 @@ pub(super) struct Deframer {
     missing: usize,
     content: Content,
     encoding: Encoding,
-    kept: Option<BytesMut>,
+    keep: Keep,
+    kept: BytesMut,
 }
 
 impl Deframer {
     /// Creates a deframer for a response with this encoding.
     pub(super) fn new(encoding: Encoding) -> Self {
-        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, content: Content::plain(), encoding, kept: None }
+        let (keep, kept) = (Keep::Nothing, BytesMut::new());
+        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, content: Content::plain(), encoding, keep, kept }
     }
 
-    /// Creates a deframer for a response without an encoding; keeps the messages.
-    pub(super) fn keeping() -> Self {
-        Self { kept: Some(BytesMut::new()), ..Self::new(Encoding::Identity) }
+    /// Creates a deframer that keeps messages.
+    pub(super) fn keeping(keep: Keep, encoding: Encoding) -> Self {
+        let encoding = if keep == Keep::All { Encoding::Identity } else { encoding };
+        Self { keep, ..Self::new(encoding) }
     }
 
     /// Consumes `data` up to the end of a message and returns its length; `None` if it continues in the next data.
@@ -112,8 +134,13 @@ impl Deframer {
         }
         let count = data.len().min(self.missing);
         let (body, rest) = data.split_at(count);
-        if let Some(kept) = &mut self.kept {
-            kept.extend_from_slice(body);
+        let is_kept = match self.keep {
+            Keep::Nothing => false,
+            Keep::All => true,
+            Keep::First(limit) => self.length <= limit,
+        };
+        if is_kept {
+            self.kept.extend_from_slice(body);
         }
         self.content.feed(body)?;
         *data = rest;
@@ -144,9 +171,20 @@ impl Deframer {
         if length > MAX_MESSAGE { Err(FrameError::TooLong(length)) } else { Ok(length) }
     }
 
-    /// Takes the message that [`Deframer::next`] has just completed.
-    pub(super) fn take(&mut self) -> Bytes {
-        self.kept.as_mut().map(|kept| kept.split().freeze()).unwrap_or_default()
+    /// Takes the message that [`Deframer::next`] has just completed; `None` if it is not kept.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        match std::mem::replace(&mut self.keep, Keep::Nothing) {
+            Keep::Nothing => None,
+            Keep::All => {
+                self.keep = Keep::All;
+                Some(self.kept.split().freeze())
+            }
+            Keep::First(limit) if self.length > limit => None,
+            Keep::First(limit) => {
+                let kept = self.kept.split().freeze();
+                if self.prefix[0] == 0 { Some(kept) } else { gunzip(&kept, limit) }
+            }
+        }
     }
 
     /// Checks that the data ended between messages.
@@ -158,17 +196,16 @@ impl Deframer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
 
     /// Returns all messages of data that comes in pieces.
     fn read(pieces: &[&[u8]]) -> Result<Vec<Bytes>, FrameError> {
-        let mut deframer = Deframer::keeping();
+        let mut deframer = Deframer::keeping(Keep::All, Encoding::Identity);
         let mut messages = Vec::new();
         for piece in pieces {
             let mut data = *piece;
             while !data.is_empty() {
                 if deframer.next(&mut data)?.is_some() {
-                    messages.push(deframer.take());
+                    messages.push(deframer.take().unwrap());
                 }
             }
         }
@@ -224,6 +261,28 @@ mod tests {
         let packed = gzip(&bomb).unwrap();
         let bomb = [&[1][..], &u32::try_from(packed.len()).unwrap().to_be_bytes(), &packed].concat();
         assert_eq!(next(&bomb), Err(Undecodable::TooLong.into()));
+    }
+
+    #[test]
+    fn the_first_message_is_kept_if_it_is_short_enough() {
+        let first = |limit, is_compressed| {
+            let data =
+                [b"\x0a\x03abc", &b"\x08\x01"[..]].map(|message| frame(message, is_compressed).unwrap()).concat();
+            let mut deframer = Deframer::keeping(Keep::First(limit), Encoding::Gzip);
+            let mut data = &data[..];
+            deframer.next(&mut data).unwrap().unwrap();
+            let first = deframer.take();
+            deframer.next(&mut data).unwrap().unwrap();
+            assert_eq!((deframer.take(), deframer.kept.len()), (None, 0), "only the first");
+            first
+        };
+        assert_eq!(first(5, false).unwrap(), "\n\u{3}abc");
+        assert_eq!(first(4, false), None);
+        assert_eq!(first(100, true).unwrap(), "\n\u{3}abc");
+        let bomb = frame(&[b"\x0a\x80\x80\x40", &vec![0; 1 << 20][..]].concat(), true).unwrap();
+        assert!(bomb.len() < 10_000);
+        let mut deframer = Deframer::keeping(Keep::First(10_000), Encoding::Gzip);
+        assert_eq!((deframer.next(&mut &bomb[..]).is_ok(), deframer.take()), (true, None));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use super::call::{Envelope, GrpcCall};
+use super::frame::Keep;
 use super::response::{Listener, read};
 use super::status::{OK, Status, UNAVAILABLE, UNIMPLEMENTED, status_name};
 use crate::load::cause::{Cause, Failure};
@@ -262,7 +263,7 @@ impl ReflectionClient<'_> {
         }
         let response = response.await.map_err(|error| failure(&error))?;
         let mut first = First(None);
-        let received = read(response, true, &mut first).await?;
+        let received = read(response, Keep::All, &mut first).await?;
         Ok((received.status, first.0))
     }
 }
@@ -271,8 +272,8 @@ impl ReflectionClient<'_> {
 struct First(Option<Bytes>);
 
 impl Listener for First {
-    fn message(&mut self, _: usize, message: Bytes) {
-        self.0.get_or_insert(message);
+    fn message(&mut self, _: usize, message: Option<Bytes>) {
+        self.0 = self.0.take().or(message);
     }
 }
 

@@ -5,7 +5,7 @@ use h2::RecvStream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use super::frame::{Deframer, Encoding};
+use super::frame::{Deframer, Encoding, Keep};
 use super::status::{self, Status};
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::interrupted;
@@ -20,41 +20,43 @@ pub(super) struct Received {
     pub(super) status: Status,
     /// Number of messages.
     pub(super) messages: u64,
+    /// Headers before and after the messages.
+    pub(super) head: HeaderMap,
+    pub(super) trailers: HeaderMap,
 }
 
 /// Receives the messages of a response as they arrive.
 pub(super) trait Listener {
-    /// Called for each complete message. `message` is empty unless messages are kept.
-    fn message(&mut self, length: usize, message: Bytes);
+    /// Called for each complete message. `message` is `None` if it is not kept.
+    fn message(&mut self, length: usize, message: Option<Bytes>);
 }
 
-/// Reads a response to its end. The listener gets the messages themselves if `keeps_messages`.
+/// Reads a response to its end. The listener gets the messages themselves if they are kept.
 ///
 /// Fails if the response is not gRPC at all. An HTTP status other than 200 is mapped to a code as specified, unless the response has an
 /// error's code of its own: it is never a success.
 pub(super) async fn read(
     response: Response<RecvStream>,
-    keeps_messages: bool,
+    keep: Keep,
     listener: &mut impl Listener,
 ) -> Result<Received, Failure> {
     // There is a head, so the service was reached.
-    read_after_head(response, keeps_messages, listener)
-        .await
-        .map_err(|failure| Failure { is_response: true, ..failure })
+    read_after_head(response, keep, listener).await.map_err(|failure| Failure { is_response: true, ..failure })
 }
 
 async fn read_after_head(
     response: Response<RecvStream>,
-    keeps_messages: bool,
+    keep: Keep,
     listener: &mut impl Listener,
 ) -> Result<Received, Failure> {
     let (head, mut body) = response.into_parts();
     if head.status != StatusCode::OK {
         let status = status_in(&head.headers)?.filter(|status| status.code != status::OK);
-        return Ok(Received { status: status.unwrap_or_else(|| status::of_http(head.status)), messages: 0 });
+        let status = status.unwrap_or_else(|| status::of_http(head.status));
+        return Ok(Received { status, messages: 0, head: head.headers, trailers: HeaderMap::new() });
     }
     check_type(&head.headers)?;
-    let mut deframer = if keeps_messages { Deframer::keeping() } else { Deframer::new(encoding(&head.headers)) };
+    let mut deframer = Deframer::keeping(keep, encoding(&head.headers));
     let mut messages = 0;
     while let Some(data) = body.data().await {
         let data = data.map_err(|error| interrupted(&error))?;
@@ -87,7 +89,7 @@ async fn read_after_head(
     if status.code == status::OK {
         deframer.end().map_err(malformed)?;
     }
-    Ok(Received { status, messages })
+    Ok(Received { status, messages, head: head.headers, trailers: trailers.unwrap_or_default() })
 }
 
 fn malformed(error: impl std::fmt::Display) -> Failure {

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::call::GrpcCall;
+use super::message_field::MessageField;
 use super::status::{Status, status_name};
+use crate::load::attribution::Attribution;
 use crate::load::connect::Connector;
 
 /// Number of codes of which the first message is kept.
@@ -44,6 +46,10 @@ pub struct GrpcTarget {
     pub interval: Duration,
     /// Source of the calls.
     pub calls: Box<dyn Calls>,
+    /// Attribution of responses to versions.
+    pub attribution: Option<Arc<Attribution>>,
+    /// The field that it reads, if it reads one.
+    pub field: Option<MessageField>,
 }
 
 /// gRPC to one method.

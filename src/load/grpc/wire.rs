@@ -8,7 +8,7 @@
 const MAX_FIELD: u64 = (1 << 29) - 1;
 
 /// Maximum depth of groups, as in other decoders.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// Position of the last byte of a varint of 64 bits; it has one bit.
 const LAST_SHIFT: u32 = 63;

@@ -72,8 +72,7 @@ impl Client for HttpClient {
     ) -> Result<Response, Failure> {
         let http = &*self.http;
         let judge = http.judge();
-        let wants =
-            Wants { redirect: http.redirects > 0, head: judge.expect.needs_head(), body: judge.expect.needs_body() };
+        let wants = Wants { redirect: http.redirects > 0, head: judge.needs_head(), body: judge.needs_body() };
         let (url, message, request) = match rendered {
             None => (&http.url, &http.prepared.message, &http.request),
             Some(rendered) => (&rendered.url, &rendered.message, &rendered.request),
@@ -89,7 +88,8 @@ impl Client for HttpClient {
             return Ok(judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats));
         };
         self.stats.detail(Cause::Redirect, &reason);
+        self.stats.unknown_origin("a redirect was not followed to its end");
         let Received { status, first, ended, .. } = received;
-        Ok(Response { status, first: Some(first), ended, is_error: true, cause: Some(Cause::Redirect) })
+        Ok(Response { status, first: Some(first), ended, is_error: true, cause: Some(Cause::Redirect), version: None })
     }
 }

@@ -146,7 +146,7 @@ impl Client for Http2Client {
             let data = data.map_err(|error| interrupted(&error))?;
             self.stats.bytes_received(data.len());
             length += data.len() as u64;
-            if http.judge.expect.needs_body() {
+            if http.judge.needs_body() {
                 kept.extend_from_slice(&data[..data.len().min(MAX_KEPT - kept.len())]);
             }
             // Fails only if the stream has ended.

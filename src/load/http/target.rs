@@ -12,6 +12,7 @@ use super::h1::{Received, Request};
 use super::message::{Message, absolute, host_of, path_of};
 use super::request_template::{RenderedRequest, RequestTemplate};
 use super::transport::Transport;
+use crate::load::attribution::Attribution;
 use crate::load::cause::{Cause, Failure};
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls, server_name};
@@ -52,6 +53,8 @@ pub struct HttpTarget {
     pub error_ranges: Vec<ErrorRange>,
     /// Further expectations on responses.
     pub expect: Arc<Expectations>,
+    /// Attribution of responses to versions.
+    pub attribution: Option<Arc<Attribution>>,
     /// Maximum redirects followed within one request; a redirect that is not followed is a response like any other.
     pub redirects: u32,
     /// TLS settings.
@@ -73,6 +76,7 @@ impl HttpTarget {
             template: None,
             error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
             expect: Arc::default(),
+            attribution: None,
             redirects: 0,
             tls: TlsOptions::default(),
             transport: Transport::Direct,
@@ -192,21 +196,36 @@ fn tls(options: &TlsOptions, alpn: &'static str) -> Result<Tls, TlsError> {
     Ok(Tls { config: Arc::new(client_config(options, &[alpn])?), server_name: None })
 }
 
-/// Decides which responses count as errors.
+/// Decides which responses count as errors, and for which version.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     error_ranges: Vec<ErrorRange>,
-    pub(super) expect: Arc<Expectations>,
+    expect: Arc<Expectations>,
+    attribution: Option<Arc<Attribution>>,
 }
 
 impl Judge {
     /// Takes the settings of `target`.
     pub(super) fn of(target: &HttpTarget) -> Self {
-        Self { error_ranges: target.error_ranges.clone(), expect: Arc::clone(&target.expect) }
+        Self {
+            error_ranges: target.error_ranges.clone(),
+            expect: Arc::clone(&target.expect),
+            attribution: target.attribution.clone(),
+        }
     }
 
-    /// Judges a complete response, and records the detail of a failed expectation in `stats`. `values` returns the values of a header,
-    /// `body` is the first part of the body; both are empty if no expectation needs them.
+    /// Returns true if it needs the head.
+    pub(super) fn needs_head(&self) -> bool {
+        self.expect.needs_head() || self.attribution.as_ref().is_some_and(|attribution| attribution.needs_head())
+    }
+
+    /// Returns true if it needs the body.
+    pub(super) fn needs_body(&self) -> bool {
+        self.expect.needs_body() || self.attribution.as_ref().is_some_and(|attribution| attribution.needs_body())
+    }
+
+    /// Judges a complete response, and records the detail of a failed expectation and of an unknown origin in `stats`. `values` returns
+    /// the values of a header, `body` is the first part of the body; both are empty if nothing needs them.
     pub(super) fn judge<'h>(
         &self,
         received: Received,
@@ -215,13 +234,16 @@ impl Judge {
         stats: &StatsRecorder,
     ) -> Response {
         let Received { status, first, ended, body: length } = received;
+        let version = self.attribution.as_ref().and_then(|attribution| {
+            attribution.of_http(&values, body, length).map_err(|reason| stats.unknown_origin(&reason)).ok()
+        });
         let unexpected = self.expect.check(status, values, body, length);
         let cause = unexpected.map(|unexpected| {
             stats.detail(unexpected.cause, &unexpected.detail);
             unexpected.cause
         });
         let is_error = cause.is_some() || self.error_ranges.iter().any(|range| range.holds(status));
-        Response { status, first: Some(first), ended, is_error, cause }
+        Response { status, first: Some(first), ended, is_error, cause, version }
     }
 }
 

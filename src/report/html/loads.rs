@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::state::{State, named, state};
+use crate::metrics::split;
 use crate::model::load::LoadRecord;
 use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
 use crate::report::view::LoadReport;
@@ -38,10 +39,14 @@ struct Share {
 /// A column: its title and its optional cell for a load.
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("Requested", |load| Some(load.requested_rate.map_or_else(|| "max".to_owned(), rounded))),
     ("Achieved", |load| Some(rounded(load.achieved_rate))),
     ("Requests", |load| Some(thousands(load.counts.requests))),
+    ("Share", |load| {
+        let whole = load.version_from.as_ref()?;
+        Some(split::share(load.counts.requests, whole.counts.requests).replace(' ', "\u{a0}"))
+    }),
     ("Errors", |load| Some(thousands(load.counts.errors))),
     ("Late", |load| Some(thousands(load.counts.late))),
     ("Dropped", |load| Some(thousands(load.counts.dropped))),
@@ -106,10 +111,11 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     responses.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let left_out = responses.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let is_error = |status: &str| failures.iter().any(|failure| failure.name.strip_prefix("status ") == Some(status));
+    let requests = load.whole_counts().requests;
     let is_behind = load.counts.dropped > 0
         || load
             .requested_rate
-            .is_some_and(|requested| is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0));
+            .is_some_and(|requested| is_missed(requested, load.achieved_rate, requests, load.duration.0));
     let is_disturbed = is_disturbed(&load.counts);
     let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {

@@ -122,12 +122,21 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
 fn versions(insights: &Insights) -> Vec<VersionReport> {
     let objectives = objectives::of(insights);
     let names = version_names(insights);
+    // Responses of unknown origin have no verdicts, and only the metrics of the loads that they belong to.
+    let known = |index: usize| insights.unknown_version != Some(index) || index < insights.num_versions;
+    let is_listed = |index: usize, metric: &str| {
+        let load = || insights.load.get(index).zip(metric.split_once('/'));
+        known(index) || load().is_some_and(|(loads, (provider, _))| loads.contains_key(provider))
+    };
     let report = |(index, name): (usize, String)| VersionReport {
         track: insights.version_names.get(index).map(|v| v.track.clone()).filter(|track| !track.is_empty()),
-        metrics: metrics::of_version(insights, index, &objectives),
+        metrics: metrics::of_version(insights, index, &objectives)
+            .into_iter()
+            .filter(|(metric, _)| is_listed(index, metric))
+            .collect(),
         observations: observations::of_version(insights, index),
         distributions: metrics::distributions(insights, index),
-        slos: slos::of_version(insights, index, &objectives),
+        slos: if known(index) { slos::of_version(insights, index, &objectives) } else { Vec::new() },
         name,
     };
     names.into_iter().enumerate().map(report).collect()

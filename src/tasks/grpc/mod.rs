@@ -16,6 +16,7 @@ mod method;
 mod plan;
 mod prepare;
 mod values;
+mod version_field;
 mod well_known;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use self::plan::GrpcLoad;
 use self::values::TLS_FIELDS;
 use super::loadgen::{self, Distribution, JobContext, JobEnd, Load, Plan, Scalars, run_load, unless_stopped};
 use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use crate::load::attribution::Attribution;
 use crate::load::grpc::status_name;
 use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
@@ -128,8 +130,13 @@ impl Load for GrpcLoad {
             stop_mode: self.stop_mode,
             max_duration: self.max_duration,
             skip_first: self.skip_first,
+            versions: self.attribution.as_ref().map(|attribution| attribution.versions.clone()).unwrap_or_default(),
             ..LoadPlan::new(format!("{} of {}", self.call, self.display_host()), self.pacer.clone(), self.connections)
         }
+    }
+
+    fn attribution(&self) -> Option<&Attribution> {
+        self.attribution.as_deref()
     }
 
     fn is_tls(&self) -> bool {
@@ -161,7 +168,10 @@ impl Load for GrpcLoad {
         // Whether a method streams its responses is known once its description is read.
         let others = ["service-time", "success-latency", "connect", FIRST_MESSAGE, BETWEEN_MESSAGES];
         let latency = ("latency", Scalars::Percentiles(&self.percentiles));
-        loadgen::planned(others.map(|name| (name, Scalars::None)).into_iter().chain([latency]))
+        loadgen::planned(
+            others.map(|name| (name, Scalars::None)).into_iter().chain([latency]),
+            self.attribution.is_some(),
+        )
     }
 
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
@@ -169,6 +179,7 @@ impl Load for GrpcLoad {
             url: self.display_host(),
             method: self.call.to_string(),
             statuses: outcome.statuses.clone(),
+            version_from: self.attribution.as_ref().map(|attribution| attribution.source.record()),
             ..LoadRecord::default()
         };
         loadgen::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);

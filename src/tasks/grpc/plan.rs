@@ -1,6 +1,7 @@
 //! Turns values into loads: merges layers, applies defaults, and rejects combinations that cannot work.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,13 +10,14 @@ use super::field::{MetadataSource, ServiceAddress};
 use super::ghz;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
+use crate::load::attribution::Attribution;
 use crate::load::pacing::Pacer;
 use crate::load::plan::StopMode;
 use crate::model::duration::GoDuration;
 use crate::model::path::FieldPath;
 use crate::tasks::client_certificate::ClientCertificate;
 use crate::tasks::fields::percentiles;
-use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
+use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan, ResponseKind};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
 use crate::values::input::{InputError, typed};
 
@@ -92,6 +94,7 @@ pub(super) struct GrpcLoad {
     pub(super) stop_mode: StopMode,
     pub(super) max_duration: Option<Duration>,
     pub(super) skip_first: u64,
+    pub(super) attribution: Option<Arc<Attribution>>,
     pub(super) percentiles: Vec<f64>,
     pub(super) allow_initial_errors: bool,
     pub(super) paths: FieldPaths,
@@ -141,6 +144,7 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     if connections > concurrency {
         return Err(paths.error("concurrency", format!("{concurrency} is less than `connections` ({connections})")));
     }
+    let attribution = values.version_from.as_ref().map(|from| from.plan(ResponseKind::Grpc, &paths)).transpose()?;
     let positive = |duration: Option<GoDuration>| duration.map(|duration| duration.0).filter(|time| !time.is_zero());
     Ok(GrpcLoad {
         provider,
@@ -172,6 +176,7 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
         stop_mode: values.duration_stop.take().map_or(StopMode::Abort, |stop| stop.0),
         max_duration: positive(values.max_duration),
         skip_first: values.skip_first.map_or(0, |count| count.0),
+        attribution: attribution.map(Arc::new),
         percentiles: percentiles(&[], values.percentiles.as_deref()),
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false) || values.warmup == Some(true),
         paths,

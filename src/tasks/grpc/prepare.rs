@@ -19,6 +19,7 @@ use super::metadata::{Metadata, MetadataText};
 use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
 use super::values::TLS_FIELDS;
+use super::version_field::version_field;
 use super::{descriptor_pool, descriptors};
 use crate::load::cause::Failure;
 use crate::load::connect::tls::{TlsError, client_config};
@@ -58,6 +59,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
     let data = data(load, files, None, is_stream, &random)?;
     match (method, metadata, data) {
         (Some(method), Some(metadata), Some(data)) => {
+            version_field(load, &method)?;
             let content = Content { data, metadata, random, time: Time::new(DateTime::UNIX_EPOCH) };
             calls(content, envelope(load)?, method).map(drop).map_err(|error| content_error(load, error))
         }
@@ -97,6 +99,7 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
     let shape = shape(&method);
+    let field = version_field(load, &method)?;
     let content = Content { data, metadata, random, time: Time::new(env.clock.now()) };
     let calls = calls(content, envelope(load)?, method).map_err(|error| content_error(load, error))?;
     Ok(Grpc::new(GrpcTarget {
@@ -106,6 +109,8 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
         keepalive: load.keepalive,
         interval: load.interval,
         calls,
+        attribution: load.attribution.clone(),
+        field,
     }))
 }
 

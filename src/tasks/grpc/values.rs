@@ -13,7 +13,7 @@ use crate::model::path::FieldPath;
 use crate::model::tls_problem::TlsFields;
 use crate::tasks::credentials;
 use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
-use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, required};
+use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionFrom, VersionLevel, grpc_schema, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
 use crate::tasks::secret_source::Sources;
@@ -31,7 +31,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &["metadata", "reflect-metadata", "tags"],
     maps_ignoring_case: &[],
-    base_only: &["parallel", "warmup"],
+    base_only: &["parallel", "warmup", "versionFrom"],
     not_in_endpoints: &[],
 };
 
@@ -158,6 +158,13 @@ pub(super) struct GrpcValues {
     #[serde(rename = "versionValues")]
     #[schemars(with = "Option<Vec<VersionLevel<GrpcValues>>>")]
     pub(super) version_values: Option<Vec<GrpcValues>>,
+    /// Versions that respond behind a router which splits the calls to one host: every response is counted and timed for the version that
+    /// it names. Those of unknown origin, and calls without a response, are the version `unknown`: shown if there are any, and counted
+    /// against every version that would violate an SLO with them. Adds the metric `grpc/split`: the fraction of all calls that a version
+    /// responded to. Cannot be combined with `versionValues`. Base only.
+    #[serde(rename = "versionFrom")]
+    #[schemars(schema_with = "grpc_schema")]
+    pub(super) version_from: Option<VersionFrom>,
     /// Load everything at the same time (true) or one load after the other (false). Default: the endpoints one after the other, all
     /// versions of one at the same time, so that they are compared in the same seconds. Base only.
     pub(super) parallel: Option<bool>,

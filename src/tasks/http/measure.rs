@@ -61,7 +61,7 @@ impl Kind {
 
 /// Returns the names of the metrics that [`add`] measures.
 pub(super) fn metric_names(load: &Load) -> MetricNames {
-    loadgen::planned(DISTRIBUTIONS.iter().map(|kind| (kind.name, kind.scalars(load))))
+    loadgen::planned(DISTRIBUTIONS.iter().map(|kind| (kind.name, kind.scalars(load))), load.attribution.is_some())
 }
 
 /// Adds the metrics and the record of the load to its version.
@@ -77,6 +77,7 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
         url: load.display_url(),
         method: load.method.to_string(),
         statuses: outcome.statuses.clone(),
+        version_from: load.attribution.as_ref().map(|attribution| attribution.source.record()),
         ..LoadRecord::default()
     };
     loadgen::add(&load.provider, outcome, &distributions, start, record, into);

@@ -24,6 +24,7 @@ use self::prepare::Ready;
 use super::credentials::header_secrets;
 use super::loadgen::{self, JobContext, JobEnd, Plan, Time, run_load, unless_stopped};
 use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use crate::load::attribution::Attribution;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::LoadPlan;
@@ -145,8 +146,13 @@ impl loadgen::Load for Load {
             timeout: self.timeout,
             in_flight: self.in_flight(),
             allow_initial_errors: self.allow_initial_errors,
+            versions: self.attribution.as_ref().map(|attribution| attribution.versions.clone()).unwrap_or_default(),
             ..LoadPlan::new(self.display_url(), self.pacer.clone(), self.connections)
         }
+    }
+
+    fn attribution(&self) -> Option<&Attribution> {
+        self.attribution.as_deref()
     }
 
     fn is_tls(&self) -> bool {

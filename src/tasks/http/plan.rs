@@ -10,6 +10,7 @@ use super::expect::Expect;
 use super::field::{DEFAULT_QPS, StatusRange};
 use super::route::{Route, route};
 use super::values::{HttpValues, RULES};
+use crate::load::attribution::Attribution;
 use crate::load::http::{ErrorRange, Expectations};
 use crate::load::pacing::Pacer;
 use crate::model::path::FieldPath;
@@ -17,7 +18,7 @@ use crate::redact::redact_url;
 use crate::tasks::client_certificate::ClientCertificate;
 use crate::tasks::credentials::{Login, login};
 use crate::tasks::fields::{HeaderSource, percentiles};
-use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
+use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan, ResponseKind};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
 use crate::templates::rows::RowFormat;
 use crate::values::input::{InputError, typed};
@@ -98,6 +99,7 @@ pub(super) struct Load {
     pub(super) redirects: u32,
     pub(super) error_ranges: Vec<ErrorRange>,
     pub(super) expect: Arc<Expectations>,
+    pub(super) attribution: Option<Arc<Attribution>>,
     pub(super) percentiles: Vec<f64>,
     pub(super) allow_initial_errors: bool,
     pub(super) skip_verify: bool,
@@ -170,6 +172,7 @@ fn load(layered: Layered) -> Result<Load, InputError> {
     }
     let route = route(&values, &url, &paths)?;
     let template = template(&values, &paths)?;
+    let attribution = values.version_from.as_ref().map(|from| from.plan(ResponseKind::Http, &paths)).transpose()?;
     let Schedule { pacer, warmup } = schedule(&values, &paths)?;
     let error_at = |field: &str, message: String| paths.error(field, message);
     let identity = ClientCertificate::plan(values.cert, values.key, values.key_passphrase.as_ref(), &error_at)?;
@@ -202,6 +205,7 @@ fn load(layered: Layered) -> Result<Load, InputError> {
             (given, _) => error_ranges(given, &paths)?,
         },
         expect: Arc::new(values.expect.as_ref().map(Expect::expectations).unwrap_or_default()),
+        attribution: attribution.map(Arc::new),
         percentiles: percentiles(&PERCENTILES, values.percentiles.as_deref()),
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false) || values.warmup == Some(true),
         skip_verify: insecure,

@@ -69,6 +69,7 @@ pub(super) fn protocol(
         template,
         error_ranges: load.error_ranges.clone(),
         expect: Arc::clone(&load.expect),
+        attribution: load.attribution.clone(),
         redirects: load.redirects,
         tls: if files.knows_content() { tls } else { TlsOptions::default() },
         transport: if load.route.uses_environment {

@@ -12,7 +12,9 @@ use crate::model::duration::PositiveDuration;
 use crate::model::path::FieldPath;
 use crate::tasks::credentials::{self, BasicAuth};
 use crate::tasks::fields::{AtLeastOne, Headers, Percentile, TargetUrl};
-use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, remove_fields, required};
+use crate::tasks::loadgen::{
+    Endpoints, LayeredValues, Rules, VersionFrom, VersionLevel, http_schema, remove_fields, required,
+};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::HEADER_VALUE;
 use crate::tasks::secret_source::Sources;
@@ -29,7 +31,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &[],
     maps_ignoring_case: &["headers"],
-    base_only: &["parallel", "warmup"],
+    base_only: &["parallel", "warmup", "versionFrom"],
     not_in_endpoints: &["endpoints", "versionValues", "parallel", "name"],
 };
 
@@ -132,6 +134,12 @@ pub(super) struct HttpValues {
     /// rate and connections. Base only.
     #[schemars(with = "Option<Vec<VersionLevel<HttpValues>>>")]
     pub(super) version_values: Option<Vec<HttpValues>>,
+    /// Versions that respond behind a router which splits the requests of one URL: every response is counted and timed for the version
+    /// that it names. Those of unknown origin, and requests without a response, are the version `unknown`: shown if there are any, and
+    /// counted against every version that would violate an SLO with them. Adds the metric `http/split`: the fraction of all requests
+    /// that a version responded to. Cannot be combined with `versionValues`. Base only.
+    #[schemars(schema_with = "http_schema")]
+    pub(super) version_from: Option<VersionFrom>,
     /// Load everything at the same time (true) or one load after the other (false). Default: the endpoints one after the other, all
     /// versions of one at the same time, so that they are compared in the same seconds. Base only.
     pub(super) parallel: Option<bool>,

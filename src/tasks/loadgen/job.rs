@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
+use crate::load::attribution::Attribution;
 use crate::load::engine;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
@@ -33,6 +34,9 @@ pub(in crate::tasks) trait Load: Send + Sync {
 
     /// Returns the whole load, before it is split among pods.
     fn plan(&self) -> LoadPlan;
+
+    /// Returns the attribution of its responses to versions, if there is one. Then [`Load::version`] is 0.
+    fn attribution(&self) -> Option<&Attribution>;
 
     /// Returns true if its connections are encrypted.
     fn is_tls(&self) -> bool;

@@ -65,7 +65,7 @@ impl<T: LayeredValues> JsonSchema for EndpointLevel<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let except = ["endpoints", "versionValues", "parallel"];
+        let except = ["endpoints", "versionValues", "parallel", "versionFrom"];
         below_base::<T>(generator, "Overrides for one endpoint.", &except)
     }
 }
@@ -79,7 +79,7 @@ impl<T: LayeredValues> JsonSchema for VersionLevel<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let except = ["versionValues", "parallel"];
+        let except = ["versionValues", "parallel", "versionFrom"];
         let mut schema = below_base::<T>(generator, "Overrides for one version.", &except);
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             let name = || json!({"description": "Name of the version.", "type": ["string", "null"]});

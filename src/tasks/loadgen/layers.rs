@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::concurrency::Concurrency;
 use super::field_paths::FieldPaths;
+use super::job::Load;
 use super::plan::Plan;
+use super::version_from;
 use crate::model::path::FieldPath;
 use crate::values::input::InputError;
 
@@ -36,7 +38,7 @@ pub(in crate::tasks) struct Layered {
 }
 
 /// Merges the layers of `root`, and builds each load with `load`. The path of `root` is `at`; its types are already checked.
-pub(in crate::tasks) fn plan<L>(
+pub(in crate::tasks) fn plan<L: Load>(
     root: &Value,
     at: &FieldPath,
     task: &str,
@@ -46,7 +48,15 @@ pub(in crate::tasks) fn plan<L>(
     let Layers { loads, versions } = layers(root, at, task, rules)?;
     let concurrency = Concurrency::of(root.get("parallel").and_then(Value::as_bool));
     let is_warmup = root.get("warmup").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, concurrency, is_warmup })
+    let base = map(root);
+    if is_given(&base, version_from::FIELD) && !list(&base, "versionValues").is_empty() {
+        let message = "cannot be combined with `versionValues`, which sends the requests of each version separately";
+        return Err(InputError::new(at.clone().key(version_from::FIELD), message));
+    }
+    let loads: Vec<L> = loads.into_iter().map(load).collect::<Result<_, _>>()?;
+    let attributed = loads.first().and_then(|load| load.attribution());
+    let versions = attributed.map_or(versions, |known| known.versions.iter().cloned().map(Some).collect());
+    Ok(Plan { loads, versions, concurrency, is_warmup })
 }
 
 /// All loads, ordered by version and endpoint, and the names of the versions.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::load::cause::Cause;
 use crate::load::histograms::HistogramKind;
-use crate::load::outcome::LoadOutcome;
+use crate::load::outcome::{LoadOutcome, WholeLoad};
 use crate::load::plan::RAISE_LIMITS;
 use crate::load::timeline::MAX_INTERVALS;
 use crate::metrics::histogram::{
@@ -16,13 +16,16 @@ use crate::model::contribution::{Measurement, Values, VersionMetrics};
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
-use crate::model::load::{Lateness, LatenessPart, LoadRecord};
+use crate::model::load::{Lateness, LatenessPart, LoadRecord, VersionFrom};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::model::missing::{ErrorKind, Missing};
 use crate::slo::load_validity::{is_missed, missing_time, own_pause, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
+
+/// Metric of the share of a version, if responses are attributed.
+pub(super) const SPLIT: &str = "split";
 
 /// Significant digits of distributions without the load generator's own delays.
 const UNDELAYED_DIGITS: u8 = 2;
@@ -78,6 +81,15 @@ pub(in crate::tasks) fn add(
     put("error-count", counter("number of requests that failed"), of_requests(errors as f64), requests);
     let rate = of_requests(errors as f64 / requests as f64);
     put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
+    if let Some(whole) = &outcome.whole {
+        let all = whole.counts.requests;
+        let share = match all {
+            0 => Values::NoData(no_responses(outcome)),
+            _ => Values::Scalar(requests as f64 / all as f64),
+        };
+        let description = "fraction of all requests that this version responded to";
+        put(SPLIT, meta(description, MetricType::Gauge, None), share, all);
+    }
     for distribution in distributions {
         let Distribution { name, quantity, of, kind, scalars } = distribution;
         let histogram = &outcome.histograms[*of];
@@ -147,7 +159,15 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Mis
 
 /// Reason for missing latencies.
 fn no_responses(outcome: &LoadOutcome) -> Missing {
-    if outcome.counts.requests == 0 {
+    if let Some(whole) = outcome.whole.as_ref().filter(|whole| whole.responses > 0 && outcome.counts.requests == 0) {
+        let WholeLoad { counts, unknown, .. } = whole;
+        let unknown = if *unknown > 0 { format!("; {unknown} are of unknown origin") } else { String::new() };
+        return Missing::nothing_to_count(format!(
+            "none of {} requests went to this version{unknown}",
+            counts.requests
+        ));
+    }
+    if outcome.whole.as_ref().map_or(outcome.counts.requests, |whole| whole.counts.requests) == 0 {
         return match outcome.counts.ignored {
             _ if outcome.interrupted => {
                 Missing::error(ErrorKind::Interrupted, "the load was interrupted before its first response")
@@ -160,9 +180,12 @@ fn no_responses(outcome: &LoadOutcome) -> Missing {
             ),
         };
     }
-    let causes: Vec<_> =
-        outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.description())).collect();
-    let reason = format!("none of {} requests got a response: {}", outcome.counts.requests, causes.join(", "));
+    let (requests, causes): (_, Vec<(Cause, u64)>) = match &outcome.whole {
+        Some(whole) => (whole.counts.requests, whole.causes.iter().map(|(cause, count)| (*cause, *count)).collect()),
+        None => (outcome.counts.requests, outcome.causes.iter().map(|(cause, (count, _))| (*cause, *count)).collect()),
+    };
+    let causes: Vec<_> = causes.iter().map(|(cause, count)| format!("{} ×{count}", cause.description())).collect();
+    let reason = format!("none of {requests} requests got a response: {}", causes.join(", "));
     Missing::error(ErrorKind::Transport, reason)
 }
 
@@ -192,6 +215,12 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         paused: Some(paused(outcome)).filter(|paused| !paused.is_zero()).map(GoDuration),
         series: outcome.timeline.series(MAX_INTERVALS),
         shards: outcome.shards.clone(),
+        version_from: outcome.whole.as_ref().map(|whole| VersionFrom {
+            counts: whole.counts,
+            causes: whole.causes.iter().map(|(cause, count)| (cause.name().to_owned(), *count)).collect(),
+            unknown: whole.unknown,
+            ..record.version_from.clone().unwrap_or_default()
+        }),
         ..record
     }
 }
@@ -244,6 +273,10 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             "{label}: {} requests were in flight at the end of the load, and ignored",
             outcome.counts.ignored
         ));
+    }
+    if let Some(unknown) = outcome.versions.last().map(|version| version.counts.requests).filter(|count| *count > 0) {
+        let (requests, reasons) = (outcome.counts.requests, &outcome.unknown);
+        notes.push(format!("{label}: {unknown} of {requests} requests are of unknown origin: {reasons}"));
     }
     let mut causes: Vec<_> = outcome.causes.iter().collect();
     causes.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));

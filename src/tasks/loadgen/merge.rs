@@ -60,7 +60,7 @@ impl MergedLoad {
     ) -> Self {
         let mut sum = Sum::default();
         sum.add_coordinator(coordinator);
-        let pacer = load.plan().pacer;
+        let plan = load.plan();
         for index in 1..count {
             let member = others.iter().find(|member| member.index == index);
             let report = member.map(|member| (member.report.as_ref(), member.is_late));
@@ -71,7 +71,13 @@ impl MergedLoad {
                     Err(reason) => sum.miss(index, &reason),
                     Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
                     Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
-                    Ok(ShardEnd::Measured(shard)) => match LoadOutcome::from_shard(shard, &pacer, started) {
+                    Ok(ShardEnd::Measured(shard)) if shard.versions.len() != plan.origins() => {
+                        sum.miss(
+                            index,
+                            &format!("reported {} versions, expected {}", shard.versions.len(), plan.origins()),
+                        );
+                    }
+                    Ok(ShardEnd::Measured(shard)) => match LoadOutcome::from_shard(shard, &plan.pacer, started) {
                         Err(error) => sum.miss(index, &format!("its report cannot be read: {error}")),
                         Ok(outcome) => sum.add(index, is_late, outcome),
                     },

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::job::JobContext;
 use super::*;
+use crate::load::attribution::Attribution;
 use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::load::plan::LoadPlan;
 use crate::metrics::catalog::MetricNames;
@@ -31,6 +32,10 @@ impl Load for Plain {
 
     fn plan(&self) -> LoadPlan {
         LoadPlan::new("t", Pacer::new(Arrival::Constant { rate: 40.0 }, Bound::Count(40)), 1)
+    }
+
+    fn attribution(&self) -> Option<&Attribution> {
+        None
     }
 
     fn is_tls(&self) -> bool {
@@ -103,6 +108,15 @@ fn measurements_add_up() {
     assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
     assert!(merged.failures.is_empty() && !merged.is_interrupted);
     assert_eq!(merged.notes.len(), 1);
+}
+
+#[test]
+fn a_pod_that_attributes_to_other_versions_is_missing() {
+    let mut other = measured(1, 10);
+    let versions = vec![Default::default(); 3];
+    other.report = Ok(vec![ShardEnd::Measured(Box::new(LoadShard { versions, ..shard(10) }))]);
+    let merged = merged(coordinator(10), &[other, measured(2, 10), measured(3, 10)]);
+    assert_eq!(missing(&merged), [(1, "reported 3 versions, expected 0".to_owned())]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod run;
 mod shared;
 mod start_barrier;
 mod time;
+mod version_from;
 
 pub(super) use self::all_failed::all_failed;
 pub(super) use self::plan::Plan;
@@ -27,3 +28,4 @@ pub(super) use layers::{Layered, Rules, plan};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use random::random_bits;
 pub(super) use time::Time;
+pub(super) use version_from::{ResponseKind, VersionFrom, grpc_schema, http_schema};

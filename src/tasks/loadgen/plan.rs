@@ -13,6 +13,10 @@ use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskErro
 const REQUEST_MEMORY: u64 = 6 << 10;
 const TLS_MEMORY: u64 = 8 << 10;
 
+/// Memory of a version's statistics, in bytes per worker, and the number of workers that is assumed: one per core.
+const VERSION_MEMORY: u64 = 1 << 20;
+const WORKERS: u64 = 4;
+
 /// All loads of a task.
 #[derive(Debug)]
 pub(in crate::tasks) struct Plan<L> {
@@ -50,7 +54,11 @@ impl<L: Load> Plan<L> {
             let LoadPlan { connections, in_flight, .. } = load.plan();
             let tls = if load.is_tls() { TLS_MEMORY } else { 0 };
             let requests = REQUEST_MEMORY.saturating_mul(in_flight.max(connections) as u64);
-            requests.saturating_add(tls.saturating_mul(connections as u64))
+            let versions = load.attribution().map_or(0, |attribution| attribution.versions.len() as u64 + 1);
+            let workers = (connections as u64).min(WORKERS);
+            requests
+                .saturating_add(tls.saturating_mul(connections as u64))
+                .saturating_add(VERSION_MEMORY.saturating_mul(versions.saturating_mul(workers)))
         };
         let of_group = |group: &Vec<&L>| group.iter().map(memory).fold(0, u64::saturating_add);
         self.groups().iter().map(of_group).max().unwrap_or_default()

@@ -1,15 +1,20 @@
 //! Names of the metrics that a load will measure.
 
-use super::measure::Scalars;
+use super::measure::{SPLIT, Scalars};
 use crate::metrics::catalog::MetricNames;
 use crate::metrics::histogram::percentile_name;
 
 /// Metrics of every load.
 const COUNTS: [&str; 3] = ["request-count", "error-count", "error-rate"];
 
-/// Returns the names of the metrics that [`super::measure::add`] derives from these distributions.
-pub(in crate::tasks) fn planned<'a>(distributions: impl IntoIterator<Item = (&'a str, Scalars<'a>)>) -> MetricNames {
+/// Returns the names of the metrics that [`super::measure::add`] derives from these distributions, and from the attribution of
+/// responses to versions if there is one.
+pub(in crate::tasks) fn planned<'a>(
+    distributions: impl IntoIterator<Item = (&'a str, Scalars<'a>)>,
+    is_attributed: bool,
+) -> MetricNames {
     let mut scalars: Vec<String> = COUNTS.map(str::to_owned).into();
+    scalars.extend(is_attributed.then(|| SPLIT.to_owned()));
     let mut names = Vec::new();
     for (name, derived) in distributions {
         names.push(name.to_owned());

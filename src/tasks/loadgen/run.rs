@@ -6,6 +6,7 @@ use super::job::{JobContext, Load, run_together};
 use super::merge::MergedLoad;
 use super::rendezvous::Rendezvous;
 use super::shared;
+use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::load::LoadRecord;
 use crate::model::shard::Share;
@@ -70,22 +71,43 @@ fn merge(
     cx: &TaskContext<'_>,
 ) {
     if let Some(outcome) = &merged.outcome {
-        let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-        let now = cx.env.clock.now();
-        load.add(outcome, now.checked_sub_signed(ago).unwrap_or(now), &mut result.versions[load.version()]);
+        contribute(result, load, outcome, cx);
         result.notes.extend(load.notes(outcome));
     }
     if let Some(outcome) = &merged.aborted {
-        let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-        let mut counted = VersionMetrics::default();
-        load.add(outcome, cx.env.clock.now() - ago, &mut counted);
+        let mut counted = Contribution {
+            versions: vec![VersionMetrics::default(); result.versions.len()],
+            ..Contribution::default()
+        };
+        contribute(&mut counted, load, outcome, cx);
         // Only the counts: these requests are not the requested load, so they give no metrics.
-        let loads = counted.load.into_iter().map(|(provider, load)| (provider, LoadRecord { aborted: true, ..load }));
-        result.versions[load.version()].load.extend(loads);
+        let all = result.versions.iter_mut().zip(counted.versions);
+        let unknown = counted.unknown.map(|counted| (result.unknown.get_or_insert_default(), counted));
+        for (version, counted) in all.chain(unknown) {
+            let aborted = |(provider, load)| (provider, LoadRecord { aborted: true, ..load });
+            version.load.extend(counted.load.into_iter().map(aborted));
+        }
     }
     result.notes.extend(merged.notes.into_iter().map(|note| format!("{}: {note}", load.label())));
     result.interrupted |= merged.is_interrupted;
     failures.extend(merged.failures);
+}
+
+/// Adds the measurements of a load to its version or, if its responses are attributed, to theirs.
+fn contribute(result: &mut Contribution, load: &impl Load, outcome: &LoadOutcome, cx: &TaskContext<'_>) {
+    let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
+    let now = cx.env.clock.now();
+    let start = now.checked_sub_signed(ago).unwrap_or(now);
+    if load.attribution().is_none() {
+        return load.add(outcome, start, &mut result.versions[load.version()]);
+    }
+    for (index, version) in result.versions.iter_mut().enumerate() {
+        load.add(&outcome.of_version(index), start, version);
+    }
+    let unknown = outcome.of_version(result.versions.len());
+    if unknown.counts.requests > 0 {
+        load.add(&unknown, start, result.unknown.get_or_insert_default());
+    }
 }
 
 /// Turns measurements and failures into the result of the task.

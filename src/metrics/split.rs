@@ -1,9 +1,7 @@
 //! Observed split of a load's requests among versions, for readers.
 
 use super::proportion::interval;
-
-/// Name of the version that stands for responses of unknown origin, and for requests without a response.
-pub const UNKNOWN: &str = "unknown";
+pub use crate::model::split::UNKNOWN;
 
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;

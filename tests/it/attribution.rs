@@ -490,3 +490,20 @@ async fn the_sample_services_own_count_of_its_versions_agrees() {
         assert_eq!(counts(&contribution), own);
     }
 }
+
+#[test]
+fn the_task_split_judges_an_attributed_load() {
+    let server = router();
+    let run = |expected: &str| {
+        let cli = CliCase::new();
+        let http = format!("http.url={},http.numRequests=100,http.qps=max,http.connections=1", server.url());
+        let from = "http.versionFrom.header=X-Model,http.versionFrom.versions={xgb-1,rf-2}";
+        let split = format!("split.metric=http/request-count,split.expected={expected}");
+        let slos = "assess.SLOs.upper.http/error-count=0";
+        let sets = ["tasks={http,split,assess}", &http, from, &split, slos];
+        let output = cli.run(std::iter::once("run").chain(sets.into_iter().flat_map(|set| ["--set", set])));
+        output.exits(0);
+        cli.run(["assert", "-c", "slos"]).code
+    };
+    assert_eq!((run("{80,20}"), run("{20,80}")), (Some(0), Some(5)));
+}

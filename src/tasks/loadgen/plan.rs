@@ -45,7 +45,8 @@ impl<L: Load> Plan<L> {
         let mut providers: Vec<_> = self.loads.iter().map(|load| load.provider().to_owned()).collect();
         providers.sort_unstable();
         providers.dedup();
-        TaskFacts { providers, versions: Some(self.versions.len()), selects_versions: true, ..facts }
+        let selects_versions = self.loads.iter().all(|load| load.attribution().is_none());
+        TaskFacts { providers, versions: Some(self.versions.len()), selects_versions, ..facts }
     }
 
     /// Returns the bytes of memory for connections and requests in flight.

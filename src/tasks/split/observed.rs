@@ -35,7 +35,10 @@ pub(super) fn counts(
         });
         Observed { name, count }
     };
-    let observed = (0..insights.num_versions).map(count).collect();
+    let has_load =
+        |version: &usize| insights.load.get(*version).is_some_and(|loads| loads.contains_key(&metric.provider));
+    let unknown = insights.unknown_version.filter(has_load);
+    let observed = (0..insights.num_versions).chain(unknown).map(count).collect();
     (observed, notes)
 }
 

@@ -187,3 +187,7 @@ fn changed_step(record: &RolloutRecord, change: impl FnOnce(&mut StepRecord)) ->
     record.steps.get_mut(at).map(change);
     record
 }
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

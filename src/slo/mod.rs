@@ -8,6 +8,7 @@ pub(crate) mod load_validity;
 pub mod loops;
 mod planned_slos;
 mod rollout;
+pub(crate) mod sample_minimum;
 pub(crate) mod split;
 pub(crate) mod summary;
 mod unknown_origin;

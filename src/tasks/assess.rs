@@ -23,6 +23,7 @@ use crate::ports::BoxFuture;
 use crate::slo::assertion::sentence;
 use crate::slo::assess::assess;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
+use crate::slo::sample_minimum;
 use crate::values::input::{InputError, typed};
 use crate::values::without_nulls;
 
@@ -55,6 +56,9 @@ struct AssessValues {
     /// Number of loops that may violate each objective (0 to 100). Cannot be combined with `consecutive`.
     #[schemars(schema_with = "failure_limit_schema")]
     failure_limit: Option<Count>,
+    /// Minimum number of samples, such as requests: a verdict on fewer is inconclusive. Metrics whose samples are unknown are judged.
+    /// Default: 0.
+    min_samples: Option<Count>,
 }
 
 /// Limits by metric.
@@ -86,6 +90,9 @@ struct AssessWith {
     /// Number of loops that may violate each objective (0 to 100). Cannot be combined with `consecutive`.
     #[schemars(schema_with = "failure_limit_schema")]
     failure_limit: Option<Count>,
+    /// Minimum number of samples, such as requests: a verdict on fewer is inconclusive. Metrics whose samples are unknown are judged.
+    /// Default: 0.
+    min_samples: Option<Count>,
 }
 
 /// Adds Iter8's other spelling of `SLOs`.
@@ -164,6 +171,9 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
         Some(LoopRule::FailureLimit(count)) => with["failureLimit"] = json!(count),
         None => {}
     }
+    if let Some(Count(minimum)) = values.min_samples {
+        with["minSamples"] = json!(minimum);
+    }
     let with = Some(with);
     Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with, ..TaskSpec::default() }])
 }
@@ -208,7 +218,8 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
         }
     }
     let rule = rule("with.", with.consecutive, with.failure_limit)?;
-    Ok(Box::new(Assess { limits: with.slos, rule }))
+    let min_samples = with.min_samples.map_or(0, |count| count.0);
+    Ok(Box::new(Assess { limits: with.slos, rule, min_samples }))
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -222,11 +233,26 @@ fn values_schema(_name: &str, generator: &mut SchemaGenerator) -> Schema {
 struct Assess {
     limits: SloLimits,
     rule: Option<LoopRule>,
+    min_samples: u64,
 }
 
 impl Assess {
     fn has_no_objectives(&self) -> bool {
         self.limits.upper.is_empty() && self.limits.lower.is_empty()
+    }
+
+    /// Judges the measurements, unless earlier verdicts have other objectives.
+    fn judge(&self, insights: Option<&Insights>, this: &ThisLoop) -> Result<Contribution, InputError> {
+        let empty = Insights::default();
+        let insights = insights.unwrap_or(&empty);
+        same_limits(insights, &self.limits)?;
+        // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
+        let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(&self.limits);
+        let mut assessment = assess(insights, limits);
+        sample_minimum::apply(&mut assessment, insights, self.min_samples);
+        loops::judge(&mut assessment, insights, self.rule, this);
+        let notes = notes(insights, &assessment);
+        Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
     }
 }
 
@@ -254,7 +280,7 @@ impl Task for Assess {
             let notes = vec!["no SLOs are defined".to_owned()];
             return Box::pin(async move { Ok(Contribution { notes, ..Contribution::default() }) });
         }
-        let contribution = judge(insights, &self.limits, self.rule, &this);
+        let contribution = self.judge(insights, &this);
         Box::pin(async move { Ok(contribution?) })
     }
 }
@@ -270,24 +296,6 @@ fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop
         failed: failed.map(|record| record.task.clone()),
         spec: result.spec_digest.clone(),
     }
-}
-
-/// Judges the measurements, unless earlier verdicts have other objectives.
-fn judge(
-    insights: Option<&Insights>,
-    limits: &SloLimits,
-    rule: Option<LoopRule>,
-    this: &ThisLoop,
-) -> Result<Contribution, InputError> {
-    let empty = Insights::default();
-    let insights = insights.unwrap_or(&empty);
-    same_limits(insights, limits)?;
-    // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
-    let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(limits);
-    let mut assessment = assess(insights, limits);
-    loops::judge(&mut assessment, insights, rule, this);
-    let notes = notes(insights, &assessment);
-    Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
 }
 
 /// Rejects objectives that differ from those of earlier loops or tasks, whose verdicts would not apply to them.
@@ -318,6 +326,15 @@ fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(
+        insights: Option<&Insights>,
+        limits: &SloLimits,
+        rule: Option<LoopRule>,
+        this: &ThisLoop,
+    ) -> Result<Contribution, InputError> {
+        Assess { limits: limits.clone(), rule, min_samples: 0 }.judge(insights, this)
+    }
 
     fn spec(values: Value) -> Result<TaskSpec, InputError> {
         from_values("assess", &values).map(|mut specs| specs.remove(0))

@@ -3,6 +3,7 @@
 mod changes;
 mod faults;
 mod gateway;
+mod job;
 mod kill_points;
 mod measured;
 mod refusals;

@@ -157,7 +157,11 @@ impl CustomMetrics {
             };
             let versions = self.plan.versions.iter().zip(&elapsed);
             let version_spec = |(version, elapsed): (&Version, &i64)| {
-                let mut spec = provider.spec(text.as_deref(), &version.variables(*elapsed, &secrets), instant)?;
+                let mut spec = provider.spec(
+                    text.as_deref(),
+                    &version.variables(*elapsed, &secrets, cx.experiment.rollout()),
+                    instant,
+                )?;
                 spec.inherit(provider.access.policies.or(self.plan.policies));
                 Ok::<_, InputError>(spec)
             };
@@ -274,7 +278,9 @@ fn window_seconds(
     notes: &mut Vec<String>,
 ) -> Result<i64, TaskError> {
     let experiment = cx.experiment.result.as_ref().and_then(|result| result.start_time);
-    let start = version.start.or(experiment).unwrap_or(instant);
+    // Before the step, the traffic was another one.
+    let step = cx.experiment.rollout().and_then(|rollout| rollout.current()?.reached);
+    let start = version.start.or(step).or(experiment).unwrap_or(instant);
     match (window(start, instant), version.start) {
         (Ok(window), _) => {
             if let Some(ahead) = window.ahead {
@@ -287,7 +293,7 @@ fn window_seconds(
         }
         (Err(message), Some(_)) => Err(InputError::new(&version.at, message).into()),
         (Err(message), None) => Err(TaskError::failed(format!(
-            "the experiment's start {message}: the clock was set back, or the clock of another machine is ahead"
+            "the start of the window {message}: the clock was set back, or the clock of another machine is ahead"
         ))),
     }
 }

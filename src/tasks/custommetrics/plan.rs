@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::access::Access;
 use super::builtin::BUILTINS;
@@ -15,6 +15,7 @@ use crate::metrics::catalog::MetricNames;
 use crate::model::metric_name::MetricName;
 use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
+use crate::model::rollout::RolloutRecord;
 use crate::ports::Files;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
@@ -27,6 +28,9 @@ use crate::values::overlay;
 
 /// Provider name of queries without a template.
 pub(super) const PROMETHEUS: &str = "prometheus";
+
+/// Variable with the names of a rollout's versions: `stable` and `candidate`.
+const ROLLOUT: &str = "rollout";
 
 /// Maximum number of versions.
 const MAX_VERSIONS: usize = 100;
@@ -206,9 +210,19 @@ fn only_string(variables: &Map<String, Value>) -> Option<String> {
 }
 
 impl Version {
-    /// Returns the template variables, including the secret ones and the length of the window in seconds.
-    pub(super) fn variables(&self, elapsed: i64, secrets: &BTreeMap<String, String>) -> Value {
+    /// Returns the template variables, including the secret ones, the length of the window in seconds, and the names of a rollout's versions.
+    pub(super) fn variables(
+        &self,
+        elapsed: i64,
+        secrets: &BTreeMap<String, String>,
+        rollout: Option<&RolloutRecord>,
+    ) -> Value {
         let mut variables = self.variables.clone();
+        if let Some(RolloutRecord { stable, candidate, .. }) = rollout {
+            let names = json!({"stable": stable, "candidate": candidate});
+            // A variable of the user has precedence.
+            variables.entry(ROLLOUT).or_insert(names);
+        }
         variables.extend(secrets.iter().map(|(name, secret)| (name.clone(), secret.as_str().into())));
         variables.insert(ELAPSED.to_owned(), elapsed.into());
         Value::Object(variables)
@@ -260,7 +274,7 @@ impl Provider {
         let Some(Ok(text)) = self.text(files) else { return MetricNames::Unknown };
         let secrets = plan.values_from.placeholders(files);
         let names = |instant, elapsed| {
-            let variables = plan.versions.iter().map(|version| version.variables(elapsed, &secrets));
+            let variables = plan.versions.iter().map(|version| version.variables(elapsed, &secrets, None));
             let specs = variables.map(|variables| self.spec(text.as_deref(), &variables, instant));
             specs.collect::<Result<Vec<_>, _>>().ok().map(|specs| metric_names(&specs))
         };
@@ -272,7 +286,7 @@ impl Provider {
     pub(super) fn secrets(&self, plan: &Plan, files: &dyn Files) -> Vec<String> {
         let Some(Ok(text)) = self.text(files) else { return self.access.secrets(files) };
         let secrets = plan.values_from.placeholders(files);
-        let variables = plan.versions.iter().map(|version| version.variables(1, &secrets));
+        let variables = plan.versions.iter().map(|version| version.variables(1, &secrets, None));
         let specs = variables.filter_map(|variables| self.spec(text.as_deref(), &variables, DateTime::UNIX_EPOCH).ok());
         specs.flat_map(|spec| secrets_of(&spec)).chain(self.access.secrets(files)).collect()
     }
@@ -312,7 +326,7 @@ mod tests {
         }))
         .unwrap();
         let variables: Vec<Value> =
-            plan.versions.iter().map(|version| version.variables(7, &BTreeMap::new())).collect();
+            plan.versions.iter().map(|version| version.variables(7, &BTreeMap::new(), None)).collect();
         assert_eq!(
             variables[0],
             json!({"labels": {"service": "s", "zone": "a", "revision": "r1"}, "percentiles": [50, 90], "elapsedTimeSeconds": 7})

@@ -325,3 +325,47 @@ impl Task for Rollout {
         Box::pin(self.step(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(with: Value) -> String {
+        let spec = TaskSpec { task: Some(NAME.to_owned()), with: Some(with), ..TaskSpec::default() };
+        parse(&spec).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_paths() {
+        let steps = |steps: Value| mistake(json!({"isvc": "iris", "steps": steps}));
+        for (found, expected) in [
+            (mistake(json!({"steps": [10]})), "with.isvc: required"),
+            (mistake(json!({"isvc": "../x", "steps": [10]})), "with.isvc: `../x` is not a valid object name"),
+            (
+                mistake(json!({"isvc": "iris", "namespace": "a.b", "steps": [10]})),
+                "with.namespace: `a.b` is not a valid namespace",
+            ),
+            (mistake(json!({"isvc": "iris"})), "with.steps: required: at least one percent below 100"),
+            (
+                mistake(json!({"isvc": "iris", "steps": [10], "maxExtensions": 0})),
+                "with.maxExtensions: `0` is out of range",
+            ),
+            (mistake(json!({"isvc": "iris", "steps": [10], "onFailure": "retry"})), "with.onFailure: "),
+            (steps(json!([100])), "with.steps: has no step below 100, so nothing would be analyzed"),
+            (steps(json!([10, 10])), "with.steps[1]: 10 does not exceed the step before it, 10"),
+            (steps(json!([50, 25])), "with.steps[1]: 25 does not exceed the step before it, 50"),
+            (steps(json!([10.5])), "with.steps[0]: `10.5` is not a percent; expected a whole number from 0 to 100"),
+            (steps(json!([-1])), "with.steps[0]: `-1` is not a percent"),
+            (steps(json!([101])), "with.steps[0]: `101` is not a percent"),
+            (steps(json!(["10%"])), "with.steps[0]: `\"10%\"` is not a percent"),
+            (steps(json!([{"percent": 10, "paus": true}])), "with.steps[0].paus: unknown field"),
+            (steps(json!([10, {"percent": 100, "pause": true}])), "with.steps[1].pause: nothing follows the promotion"),
+            (steps(json!((0..101).collect::<Vec<_>>())), "with.steps: has 101 steps; expected at most 100"),
+        ] {
+            assert!(found.starts_with(expected), "{found:?}; expected {expected:?}");
+        }
+        for good in [json!([0, 10, 100]), json!([{"percent": 10, "pause": true}, 50]), json!([99])] {
+            assert_eq!(steps(good), "");
+        }
+    }
+}

@@ -5,12 +5,13 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use iter8::model::document::{Experiment, TaskSpec};
 use iter8::model::object::ObjectRef;
 use iter8::model::rollout::{RolloutPhase, RolloutRecord};
 use iter8::model::slo::Outcome;
-use iter8::pipeline::{ResultPolicy, RunEnd, prepare};
+use iter8::pipeline::{PipelineError, ResultPolicy, RunEnd, prepare};
 use iter8::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectStates};
 use iter8::ports::{BoxFuture, DocumentStore, Env, StoreError, Web, WebError, WebRequest, WebResponse};
 use serde_json::{Value, json};
@@ -80,6 +81,11 @@ impl World {
 
     /// Runs the experiment to its end, or until it is killed.
     async fn run(&self) -> Option<RunEnd> {
+        self.run_at(TimeDelta::zero()).await.map(Result::unwrap)
+    }
+
+    /// The same, with a clock that is ahead by this much.
+    async fn run_at(&self, ahead: TimeDelta) -> Option<Result<RunEnd, PipelineError>> {
         let spec = json!([
             {"task": "rollout", "with": {"isvc": "iris", "steps": STEPS, "onInconclusive": "rollback"}},
             {"task": "custommetrics", "with": {"prometheus": {"url": "http://prometheus", "queries": {"errors": {"query": "errors"}}}}},
@@ -87,13 +93,13 @@ impl World {
         ]);
         let spec: Vec<TaskSpec> = serde_json::from_value(spec).unwrap();
         let result = self.state.lock().unwrap().document.clone().and_then(|document| document.result);
-        let outside = TestEnv::default();
+        let outside = TestEnv::default().clock_ahead(ahead);
         let env = Env { cluster: self, web: self, ..outside.env(None) };
         let has_rollout = result.as_ref().is_some_and(|result| result.rollout.is_some());
         let policy = if has_rollout { ResultPolicy::Resume } else { ResultPolicy::Fresh };
         let prepared = prepare(Experiment { spec, result, ..Experiment::default() }, &outside).unwrap();
         tokio::select! {
-            finished = prepared.run(policy, self, &env) => Some(finished.end.unwrap()),
+            finished = prepared.run(policy, self, &env) => Some(finished.end),
             () = self.killed.notified() => None,
         }
     }
@@ -289,6 +295,32 @@ fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
                         (Some(outcome), 1),
                         "{context}: the saved verdict counts"
                     );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
+    let (hour, none) = (TimeDelta::hours(1), TimeDelta::zero());
+    block_on(async {
+        let calls = {
+            let whole = World::new(&[Satisfied], None);
+            whole.run().await;
+            whole.calls.load(Ordering::SeqCst)
+        };
+        for (first, second) in [(none, hour), (hour, none)] {
+            for call in 0..calls {
+                let world = World::new(&[Satisfied], Some((call, true)));
+                assert!(world.run_at(first).await.is_none());
+                // A window that starts in the future fails the analysis, which is inconclusive.
+                let _failed_analysis = world.run_at(second).await.unwrap();
+                let record = world.record();
+                let context = format!("{first} to {second} at {call}");
+                check(&world, &context);
+                if second == hour {
+                    assert_eq!(record.phase, RolloutPhase::Promoted, "{context}: {record:?}");
                 }
             }
         }

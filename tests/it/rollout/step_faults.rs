@@ -9,6 +9,7 @@ use super::rollout_case::{R1, R2, R3, RolloutCase};
 use super::steps::Stepped;
 use crate::kubernetes::cluster_case::Running;
 use crate::support::kubernetes::{KServe, Model, Outcome};
+use crate::support::prometheus::Prometheus;
 
 /// Starts a rollout that pauses after its first step, and waits for the pause.
 #[track_caller]
@@ -161,6 +162,41 @@ fn an_inconclusive_step_is_extended_and_then_held() {
     run.expect(5, &["the rollout of iris-predictor-00002 is paused at 10 %", "inconclusive at 10 %"]);
     assert_eq!(rollout.record()["steps"][0]["analyses"], 3);
     assert_eq!(percent(&rollout), 10);
+}
+
+#[test]
+fn a_step_with_too_few_requests_holds_and_says_how_many_are_missing() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let rollout = rollout.set("assess.minSamples=100").set("rollout.pauseTimeout=1s");
+    rollout
+        .run(&[])
+        .expect(5, &["is paused at 10 %", "http/latency-p90 rests on 40 of at least 100 samples: 60 are missing"]);
+    assert_eq!(percent(&rollout), 10);
+}
+
+/// The candidate's requests, as Prometheus counts them by the name of the revision, which the query takes from the rollout.
+#[test]
+fn a_step_without_its_provider_holds() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let Some(prometheus) = Prometheus::start(&[rollout.gateway.address]) else { return };
+    let query = "sum(revision_app_request_count{revision_name=\"{{ .rollout.candidate }}\"})";
+    let values = json!({
+        "tasks": ["http", "custommetrics", "assess"],
+        "custommetrics": {"prometheus": {"url": prometheus.url(), "queries": {"requests": {"query": query}}}},
+        "assess": {"SLOs": {"lower": {"prometheus/requests": 1}}},
+    });
+    rollout.case.case.cli.write("provider.yaml", &values.to_string());
+    let rollout = rollout.steps("10:pause,50").set("http.numRequests=200").set("rollout.interval=1s");
+    let flags = ["-f", "provider.yaml", "--analysis", "http,custommetrics,assess"];
+    prometheus.wait_until("up", |value| value == Some(1.0));
+    let running = rollout.start(&flags, "paused: the step at 10 % has passed");
+    drop(prometheus);
+    rollout.case.rollout(&["resume", "iris"]).exits(0);
+    rollout.case.wait(|status| status["components"]["predictor"]["traffic"][0]["percent"] == 50);
+    let lease = |lease: &Value| lease["metadata"]["annotations"]["iter8.tools/rollout-phase"] == "paused";
+    rollout.case.case.cluster.wait_for("leases", &rollout.case.case.namespace, "iter8-rollout-isvc-iris", lease);
+    rollout.case.rollout(&["abort", "iris"]).exits(0);
+    running.end().expect(5, &["inconclusive at 50 %", "prometheus/requests", "was rolled back: aborted"]);
 }
 
 #[test]

@@ -12,8 +12,7 @@ use crate::support::kubernetes::{Gateway, Model};
 /// A rollout of `iris` whose steps are analyzed by load on the candidate.
 pub struct Stepped {
     pub case: RolloutCase,
-    /// Closes its port when it is dropped.
-    _gateway: Gateway,
+    pub gateway: Gateway,
     steps: &'static str,
     settings: Vec<String>,
 }
@@ -38,7 +37,7 @@ impl Stepped {
             "assess.SLOs.upper.http/error-rate=0".to_owned(),
             "assess.SLOs.upper.http/latency-p90=100".to_owned(),
         ];
-        Self { case, _gateway: gateway, steps: "10,25,50,100", settings }
+        Self { case, gateway, steps: "10,25,50,100", settings }
     }
 
     /// Changes the steps.

@@ -37,8 +37,8 @@ fn a_killed_pod_is_replaced_and_the_rollout_goes_on() {
             "url": format!("{}/v1/models/iris:predict", gateway.url()),
             "headers": {"Host": gateway.host("iris")},
             "payloadStr": "{\"instances\": [[6.8, 2.8, 4.8, 1.4]]}",
-            "numRequests": 40,
-            "qps": 200,
+            "numRequests": 20,
+            "qps": 20,
         },
         "assess": {"SLOs": {"upper": {"http/error-rate": 0}}},
     });

@@ -1,12 +1,10 @@
 //! Rollouts in steps that pause, are aborted, are disturbed by others, or whose run is killed.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::faults::user;
 use super::rollout_case::{R1, R2, R3, RolloutCase};
-use super::steps::Stepped;
+use super::steps::{SLOW, Stepped};
 use crate::kubernetes::cluster_case::Running;
 use crate::support::kubernetes::{KServe, Model, Outcome};
 use crate::support::prometheus::Prometheus;
@@ -136,12 +134,11 @@ fn a_split_that_never_takes_effect_is_rolled_back() {
 
 #[test]
 fn a_violated_step_pauses_or_ends_the_rollout_if_asked_to() {
-    let slow = || Model::new("slow").latency(Duration::from_millis(150));
-    let Some(rollout) = Stepped::new(slow()) else { return };
-    let rollout = rollout.set("assess.SLOs.upper.http/latency-max=100").set("http.numRequests=100");
-    rollout.run(&["--on-failure", "none"]).expect(4, &["the rollout of iris-predictor-00002 was stopped: at 10 %"]);
-    assert_eq!(percent(&rollout), 10, "the traffic stays");
-    let running = rollout.start(&["--on-failure", "pause", "--runDir", "again"], "paused: at 10 %");
+    let Some(rollout) = Stepped::new(Model::new("slow").latency(SLOW)) else { return };
+    let rollout = rollout.steps("50,75");
+    rollout.run(&["--on-failure", "none"]).expect(4, &["the rollout of iris-predictor-00002 was stopped: at 50 %"]);
+    assert_eq!(percent(&rollout), 50, "the traffic stays");
+    let running = rollout.start(&["--on-failure", "pause", "--runDir", "again"], "paused: at 50 %");
     rollout.case.rollout(&["abort", "iris"]).exits(0);
     running.end().expect(1, &["was rolled back: aborted"]);
 }
@@ -167,10 +164,10 @@ fn an_inconclusive_step_is_extended_and_then_held() {
 #[test]
 fn a_step_with_too_few_requests_holds_and_says_how_many_are_missing() {
     let Some(rollout) = Stepped::new(Model::new("good")) else { return };
-    let rollout = rollout.set("assess.minSamples=100").set("rollout.pauseTimeout=1s");
+    let rollout = rollout.set("assess.minSamples=50").set("rollout.pauseTimeout=1s");
     rollout
         .run(&[])
-        .expect(5, &["is paused at 10 %", "http/latency-p90 rests on 40 of at least 100 samples: 60 are missing"]);
+        .expect(5, &["is paused at 10 %", "http/latency-p90 rests on 20 of at least 50 samples: 30 are missing"]);
     assert_eq!(percent(&rollout), 10);
 }
 
@@ -186,7 +183,7 @@ fn a_step_without_its_provider_holds() {
         "assess": {"SLOs": {"lower": {"prometheus/requests": 1}}},
     });
     rollout.case.case.cli.write("provider.yaml", &values.to_string());
-    let rollout = rollout.steps("10:pause,50").set("http.numRequests=200").set("rollout.interval=1s");
+    let rollout = rollout.steps("10:pause,50").set("http.numRequests=60").set("rollout.interval=1s");
     let flags = ["-f", "provider.yaml", "--analysis", "http,custommetrics,assess"];
     prometheus.wait_until("up", |value| value == Some(1.0));
     let running = rollout.start(&flags, "paused: the step at 10 % has passed");

@@ -45,17 +45,23 @@ impl<'a> RunningRollout<'a> {
 
     /// Resumes a paused rollout.
     pub(crate) async fn resume(&self) -> Result<(), AppError> {
-        let (state, holder) = self.active().await?;
         let name = self.name;
-        if state.phase.as_deref() != Some(PAUSED) {
-            let phase = state.phase.as_deref().unwrap_or("starting");
-            return Err(AppError::input(format!("the rollout of {name} is not paused: it is {phase}")));
+        // The holder renews its claim at any time.
+        loop {
+            let (state, holder) = self.active().await?;
+            if state.phase.as_deref() != Some(PAUSED) {
+                let phase = state.phase.as_deref().unwrap_or("starting");
+                return Err(AppError::input(format!("the rollout of {name} is not paused: it is {phase}")));
+            }
+            if state.is_silent(SystemClock.now()) {
+                let message = format!("the rollout of {name} is paused, but its run has ended: {holder}");
+                let hint = "run that experiment again, and it goes on from there; or `iter8 k rollout abort`";
+                return Err(AppError::outside(message).with_hint(hint));
+            }
+            if self.claim.command(&state, Command::Resume).await? {
+                return Ok(());
+            }
         }
-        if state.is_silent(SystemClock.now()) {
-            return Err(AppError::outside(format!("the rollout of {name} is paused, but its run has ended: {holder}"))
-                .with_hint("run that experiment again, and it goes on from there; or `iter8 k rollout abort`"));
-        }
-        Ok(self.claim.command(&state, Command::Resume).await?)
     }
 
     /// Aborts a rollout, and waits until the stable version has all the traffic.
@@ -64,17 +70,21 @@ impl<'a> RunningRollout<'a> {
         timeout: Duration,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Aborted, AppError> {
-        let (state, holder) = self.active().await?;
-        if state.is_silent(SystemClock.now()) {
-            say(&format!("the run of {holder} has ended; rolling back from here"));
-            let traffic = ServiceTraffic::new(self.cluster, self.namespace, self.name);
-            let changed = traffic.change(Change::Rollback, None, timeout, say).await?;
-            self.claim.note("rolled back", Some("aborted")).await;
-            self.claim.release().await;
-            return Ok(Aborted::Here(Box::new(changed)));
+        loop {
+            let (state, holder) = self.active().await?;
+            if state.is_silent(SystemClock.now()) {
+                say(&format!("the run of {holder} has ended; rolling back from here"));
+                let traffic = ServiceTraffic::new(self.cluster, self.namespace, self.name);
+                let changed = traffic.change(Change::Rollback, None, timeout, say).await?;
+                self.claim.note("rolled back", Some("aborted")).await;
+                self.claim.release().await;
+                return Ok(Aborted::Here(Box::new(changed)));
+            }
+            if self.claim.command(&state, Command::Abort).await? {
+                say(&format!("{holder} rolls back"));
+                break;
+            }
         }
-        self.claim.command(&state, Command::Abort).await?;
-        say(&format!("{holder} rolls back"));
         match tokio::time::timeout(timeout, self.claim.released()).await {
             Ok(state) => Ok(Aborted::ByItsRun(state?.phase)),
             Err(_) => Err(AppError::outside(format!("the rollout of {} did not end within {timeout:?}", self.name))

@@ -203,14 +203,14 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// Gives a command to the run that holds the claim in this state.
-    pub(crate) async fn command(&self, state: &ClaimState, command: Command) -> Result<(), TrafficError> {
+    /// Gives a command to the run that holds the claim in this state. Returns false if the state has changed.
+    pub(crate) async fn command(&self, state: &ClaimState, command: Command) -> Result<bool, TrafficError> {
         let metadata = json!({"resourceVersion": state.version, "annotations": {COMMAND: command.name()}});
-        let patched = self.cluster.patch(&self.lease, &json!({ "metadata": metadata })).await;
-        patched.map(|_| ()).map_err(|error| match error.kind {
-            ClusterErrorKind::Conflict => self.lost("it changed at the same time; retry"),
-            _ => error.into(),
-        })
+        match self.cluster.patch(&self.lease, &json!({ "metadata": metadata })).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ClusterErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until nobody holds the claim, and returns its last state.

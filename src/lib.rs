@@ -21,10 +21,10 @@
 //! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
 //! | `providers` | metric providers: specs, responses and retries (pure) | model, redact, values, templates |
 //! | `routing` | routemap + observed objects → weights → desired objects + reasons (pure) | model, values |
-//! | `rollout` | the state of an InferenceService, its planned changes, and the test that they took effect (pure) | model |
+//! | `rollout` | the state of a target of rollouts, its planned changes, and the test that they took effect (pure) | model, routing |
 //! | `manifests` | Kubernetes objects of an experiment (pure) | model, values |
 //! | `ports` | traits for everything outside the core, and the events it emits | model |
-//! | `traffic` | moves the traffic of an InferenceService, and waits until the cluster shows it | model, ports, rollout |
+//! | `traffic` | moves the traffic of a target, and waits until the cluster shows it | model, ports, rollout |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
 //! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
 //! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, routing, rollout, manifests, ports, traffic, load |

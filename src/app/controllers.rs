@@ -54,7 +54,7 @@ pub(crate) fn settings(
 }
 
 /// Reads the configuration; without a file it is the default one.
-fn config(path: Option<&Path>) -> Result<Config, AppError> {
+pub(crate) fn config(path: Option<&Path>) -> Result<Config, AppError> {
     match path {
         Some(path) => read(path),
         None => Config::stock().map_err(|errors| invalid("the built-in configuration", errors)),

@@ -7,14 +7,15 @@ use super::error::AppError;
 use crate::adapters::clock::SystemClock;
 use crate::ports::Clock;
 use crate::ports::cluster::Cluster;
+use crate::traffic::ServiceTraffic;
 use crate::traffic::claim::{Claim, ClaimState, Command, lease};
+use crate::traffic::service::LEASE_PREFIX;
 
 pub(crate) use crate::adapters::kubernetes::LazyCluster;
 pub(crate) use crate::rollout::change::Change;
-pub(crate) use crate::rollout::service::{Service, Traffic};
-pub(crate) use crate::traffic::ServiceTraffic;
-pub(crate) use crate::traffic::service::Changed;
-use crate::traffic::service::LEASE_PREFIX;
+pub(crate) use crate::rollout::service::{Component, Service, Traffic};
+pub(crate) use crate::rollout::split::{Share, Split};
+pub(crate) use crate::traffic::service::{Changed, ServiceState};
 
 /// Phase in which a rollout can be resumed.
 const PAUSED: &str = "paused";

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use serde_json::Value;
 
 use super::BoxFuture;
-use crate::model::object::ObjectRef;
+use crate::model::object::{ObjectRef, ResourceKind};
 
 /// Stream of the states of one object, the current one first: the object as JSON, `None` while it does not exist.
 ///
@@ -30,6 +30,12 @@ pub trait Cluster: Send + Sync {
     /// Changes one object with a JSON merge patch. Returns the changed object; [`ClusterErrorKind::Conflict`] if the patch has a version of the
     /// object that is not the current one.
     fn patch<'a>(&'a self, object: &'a ObjectRef, patch: &'a Value) -> BoxFuture<'a, Result<Value, ClusterError>>;
+
+    /// Reads the OpenAPI document of a type's group and version. Every authenticated user may.
+    fn openapi<'a>(&'a self, kind: &'a ResourceKind) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        let message = format!("no schema of {kind} is available");
+        Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Refused, message)) })
+    }
 }
 
 /// Kind of a [`ClusterError`].

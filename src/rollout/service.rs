@@ -65,10 +65,16 @@ pub struct Service {
     pub percent_managers: Vec<String>,
     /// Components besides the predictor, whose traffic is split separately.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub other_components: Vec<String>,
+    pub other_components: Vec<Component>,
     /// Time of creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<DateTime<Utc>>,
+    /// Other field managers of `spec.canary`.
+    #[serde(skip)]
+    pub canary_managers: Vec<String>,
+    /// True if KServe has not written the status since the spec was changed.
+    #[serde(skip)]
+    pub is_status_behind: bool,
     /// Version of the object.
     #[serde(skip)]
     pub resource_version: String,
@@ -98,6 +104,19 @@ pub struct Traffic {
     pub url: Option<String>,
 }
 
+/// A component besides the predictor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// Name: `transformer` or `explainer`.
+    pub name: String,
+    /// Percent in its spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_traffic_percent: Option<i64>,
+    /// Traffic of its revisions, in the order of the status.
+    pub traffic: Vec<Traffic>,
+}
+
 /// A condition of the status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
@@ -120,7 +139,6 @@ impl Service {
         let (metadata, spec) = (&object["metadata"], &object["spec"]);
         let predictor = &object["status"]["components"]["predictor"];
         let annotation = |name: &str| metadata["annotations"][name].as_str();
-        let is_present = |component: &&&str| !spec[**component].is_null();
         Self {
             namespace: text(&metadata["namespace"]).unwrap_or_default(),
             name: text(&metadata["name"]).unwrap_or_default(),
@@ -135,11 +153,12 @@ impl Service {
             tag_routing: annotation(TAG_ROUTING) == Some("true"),
             conditions: items(&object["status"]["conditions"]).filter_map(Condition::of).collect(),
             halted: halted(metadata, annotation),
-            percent_managers: managers::others(metadata),
+            percent_managers: managers::others(metadata, &["spec", "predictor", "canaryTrafficPercent"]),
+            canary_managers: managers::others(metadata, &["spec", "canary"]),
+            is_status_behind: managers::is_status_behind(metadata),
             other_components: ["transformer", "explainer"]
                 .iter()
-                .filter(is_present)
-                .map(|name| (*name).to_owned())
+                .filter_map(|name| Component::of(object, name))
                 .collect(),
             created: metadata["creationTimestamp"].as_str().and_then(|time| time.parse().ok()),
             resource_version: text(&metadata["resourceVersion"]).unwrap_or_default(),
@@ -193,6 +212,18 @@ fn halted<'a>(metadata: &Value, annotation: impl Fn(&str) -> Option<&'a str>) ->
         .into_iter()
         .find(|name| annotation(name) == Some("true"))
         .map(|name| format!("it has the annotation {name}"))
+}
+
+impl Component {
+    /// Reads a component, if the spec has it.
+    fn of(object: &Value, name: &str) -> Option<Self> {
+        let spec = Some(&object["spec"][name]).filter(|spec| !spec.is_null())?;
+        Some(Self {
+            name: name.to_owned(),
+            canary_traffic_percent: spec["canaryTrafficPercent"].as_i64(),
+            traffic: items(&object["status"]["components"][name]["traffic"]).filter_map(Traffic::of).collect(),
+        })
+    }
 }
 
 impl Traffic {

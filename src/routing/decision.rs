@@ -195,16 +195,7 @@ pub fn decide_within<'o>(
 ) -> Decision {
     let Weighed { versions, is_fallback } = weigh(routemap, &observed, config, now);
     let weights: Vec<u32> = versions.iter().map(|version| version.weight).collect();
-    let values = routemap.values(&weights);
-    let mut output = |template: &RoutingTemplate| Output {
-        template: template.name.clone(),
-        result: match endless.error(&template.name, &weights) {
-            Some(error) => Rendered::Refused(error.into()),
-            None => rendered(template, &values, &routemap.namespace, config, &mut *budget),
-        },
-    };
-    let mut outputs: Vec<Output> = routemap.templates.iter().map(&mut output).collect();
-    refuse_duplicates(&mut outputs);
+    let outputs = render_within(routemap, &weights, config, (budget, endless));
     let holds = versions.iter().filter_map(|state| match state.availability {
         Availability::Held(until) => Some(until),
         _ => None,
@@ -243,6 +234,30 @@ pub fn weigh<'o>(
         state.invalid_weight = source.annotated.filter(|annotated| annotated.weight().is_none()).cloned();
     }
     Weighed { versions, is_fallback }
+}
+
+/// Renders the templates of a routemap with these weights, one per version, whatever the versions are.
+pub fn render(routemap: &Routemap, weights: &[u32], config: &Config) -> Vec<Output> {
+    render_within(routemap, weights, config, (&mut ROUTEMAP_BUDGET.clone(), &Endless::default()))
+}
+
+fn render_within(
+    routemap: &Routemap,
+    weights: &[u32],
+    config: &Config,
+    (budget, endless): (&mut Budget, &Endless),
+) -> Vec<Output> {
+    let values = routemap.values(weights);
+    let output = |template: &RoutingTemplate| Output {
+        template: template.name.clone(),
+        result: match endless.error(&template.name, weights) {
+            Some(error) => Rendered::Refused(error.into()),
+            None => rendered(template, &values, &routemap.namespace, config, &mut *budget),
+        },
+    };
+    let mut outputs: Vec<Output> = routemap.templates.iter().map(output).collect();
+    refuse_duplicates(&mut outputs);
+    outputs
 }
 
 /// Judges a version; the weight is decided later.

@@ -7,13 +7,17 @@
 //! | [`target`] | a target in general, for rollouts in steps |
 //! | [`claim`] | the claim of a rollout on its target, and commands to it |
 //! | [`service`] | an InferenceService of KServe |
+//! | [`objects`] | a target whose traffic depends on several objects |
 //! | [`error`] | failures to move traffic |
 
 pub(crate) mod claim;
 pub(crate) mod error;
+pub(crate) mod objects;
 pub(crate) mod service;
 pub(crate) mod target;
+mod waiting;
 
 pub(crate) use error::TrafficError;
+pub(crate) use objects::ObjectsTraffic;
 pub(crate) use service::ServiceTraffic;
 pub(crate) use target::{Expected, Observed, Target};

@@ -7,15 +7,25 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{TrafficError, TrafficErrorKind};
+use super::objects::{ObjectsTraffic, SplitChanged};
 use super::target::{Expected, Observed, Say, Target};
+use super::waiting::wait_for;
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterErrorKind, ObjectStates};
 use crate::rollout::change::{Change, tag_routing};
-use crate::rollout::{Goal, Plan, Progress, Service, plan};
+use crate::rollout::mode::Mode;
+use crate::rollout::standard::{self, CanaryField, Standard};
+use crate::rollout::{Goal, Plan, Progress, Service, Split, plan};
 
 /// Attempts to change an InferenceService that others change at the same time.
 const ATTEMPTS: usize = 10;
+
+/// Time that KServe has to make a revision of a new model, before a change is refused for want of a candidate.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Reason to wait for a candidate.
+const UNSEEN: &str = "KServe has not acted on the last change of the spec yet";
 
 /// An InferenceService in a cluster.
 pub(crate) struct ServiceTraffic<'a> {
@@ -23,15 +33,24 @@ pub(crate) struct ServiceTraffic<'a> {
     object: ObjectRef,
 }
 
+/// Traffic of an InferenceService.
+#[derive(Clone, Debug)]
+pub(crate) enum ServiceState {
+    /// That of its revisions.
+    Revisions(Box<Service>),
+    /// That of an entry of `spec.canary`, in Standard mode.
+    Split(Split),
+}
+
 /// Result of a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Changed {
     /// InferenceService after the change.
-    pub(crate) service: Service,
+    pub(crate) state: ServiceState,
     /// True if the traffic already was as requested.
     pub(crate) was_so: bool,
-    /// Other field managers of the percent before the change, which takes the field from them.
-    pub(crate) managers: Vec<String>,
+    /// Warnings for the user: other field managers before the change, which takes the field from them.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Result of a patch.
@@ -54,20 +73,42 @@ impl<'a> ServiceTraffic<'a> {
     }
 
     /// Reads the InferenceService.
-    pub(crate) async fn service(&self) -> Result<Service, TrafficError> {
+    async fn object(&self) -> Result<Value, TrafficError> {
         let mut states = self.cluster.watch(&self.object).await?;
-        self.next(&mut states).await?.ok_or_else(|| self.absent())
+        self.next_object(&mut states).await?.ok_or_else(|| self.absent())
     }
 
-    /// Calls `show` with the InferenceService, now and after each change, until it is deleted.
+    /// Names the object.
+    pub(crate) fn object_ref(&self) -> &ObjectRef {
+        &self.object
+    }
+
+    /// Reads its traffic.
+    pub(crate) async fn state(&self) -> Result<ServiceState, TrafficError> {
+        let object = self.object().await?;
+        match standard::has_canaries(&object) {
+            true => Ok(ServiceState::Split(self.standard().state().await?.split)),
+            false => Ok(ServiceState::Revisions(Box::new(Service::of(&object)))),
+        }
+    }
+
+    /// Returns the same InferenceService in Standard mode.
+    fn standard(&self) -> ObjectsTraffic<'a, Standard> {
+        ObjectsTraffic::new(self.cluster, Standard::new(self.object.clone()))
+    }
+
+    /// Calls `show` with its traffic, now and after each change, until it is deleted.
     pub(crate) async fn follow<E: From<TrafficError>>(
         &self,
-        mut show: impl FnMut(&Service) -> Result<(), E>,
+        mut show: impl FnMut(&ServiceState) -> Result<(), E>,
     ) -> Result<(), E> {
+        if standard::has_canaries(&self.object().await?) {
+            return self.standard().follow(|split| show(&ServiceState::Split(split.clone()))).await;
+        }
         let mut states = self.cluster.watch(&self.object).await.map_err(TrafficError::from)?;
         let mut service = self.next(&mut states).await?.ok_or_else(|| self.absent())?;
         loop {
-            show(&service)?;
+            show(&ServiceState::Revisions(Box::new(service)))?;
             match self.next(&mut states).await? {
                 Some(next) => service = next,
                 None => return Ok(()),
@@ -85,13 +126,22 @@ impl<'a> ServiceTraffic<'a> {
         say: Say<'_>,
     ) -> Result<Changed, TrafficError> {
         let deadline = Instant::now() + timeout;
+        if standard::has_canaries(&self.object().await?) {
+            let SplitChanged { split, was_so, warnings } =
+                self.standard().change(change, expected, timeout, say).await?;
+            return Ok(Changed { state: ServiceState::Split(split), was_so, warnings });
+        }
         let mut states = self.cluster.watch(&self.object).await?;
         let mut waiting_for = "it could not be read".to_owned();
         let changed = async {
             let Patched { goal, was_so, managers } =
                 self.patched(change, expected, &mut states, &mut waiting_for, say).await?;
             let service = self.reached(&goal, &mut waiting_for, say).await?;
-            Ok(Changed { service, was_so, managers })
+            let warnings = managers.iter().map(|manager| {
+                format!("{manager} also manages spec.predictor.canaryTrafficPercent, and may set it back")
+            });
+            let warnings = warnings.collect();
+            Ok(Changed { state: ServiceState::Revisions(Box::new(service)), was_so, warnings })
         };
         let result = timeout_at(deadline, changed).await;
         result.unwrap_or_else(|_| {
@@ -108,15 +158,26 @@ impl<'a> ServiceTraffic<'a> {
 
     /// Returns the patch of a change without sending it; `None` if there is nothing to change.
     pub(crate) async fn dry(&self, change: Change) -> Result<Option<Value>, TrafficError> {
-        match plan(&self.service().await?, change) {
-            Plan::Refused { reason, hint } => Err(self.unchanged(&reason, &hint)),
-            Plan::NotYet { reason, .. } => {
-                let message = format!("cannot change InferenceService {} yet: {reason}", self.object.name);
-                let hint = "without --dry, the command waits for that; or retry later";
-                Err(TrafficError::new(TrafficErrorKind::Timeout, message, hint))
-            }
-            // The version of the object is of no use in a file.
-            Plan::Patch { patch, .. } => Ok(patch.map(|patch| json!({"spec": patch["spec"]}))),
+        let object = self.object().await?;
+        let patch = match standard::has_canaries(&object) {
+            true => self.standard().dry(change).await?.into_iter().next().map(|patch| patch.patch),
+            false => self.dry_of_revisions(&Service::of(&object), change).await?,
+        };
+        // The version of the object is of no use in a file.
+        Ok(patch.map(|patch| json!({"spec": patch["spec"]})))
+    }
+
+    async fn dry_of_revisions(&self, service: &Service, change: Change) -> Result<Option<Value>, TrafficError> {
+        let not_yet = |reason: &str| {
+            let message = format!("cannot change InferenceService {} yet: {reason}", self.object.name);
+            let hint = "without --dry, the command waits for that; or retry later";
+            Err(TrafficError::new(TrafficErrorKind::Timeout, message, hint))
+        };
+        match plan(service, change) {
+            Plan::NotYet { reason, .. } => not_yet(&reason),
+            Plan::Refused { .. } | Plan::Patch { .. } if is_unseen(service) => not_yet(UNSEEN),
+            Plan::Refused { reason, hint } => Err(self.refused(service, &reason, &hint).await),
+            Plan::Patch { patch, .. } => Ok(patch),
         }
     }
 
@@ -132,8 +193,13 @@ impl<'a> ServiceTraffic<'a> {
         let mut conflicts = 0;
         let mut managers = None;
         let mut held: Option<Goal> = None;
+        let mut grace_end = None;
+        let mut next = None;
         loop {
-            let service = self.next(states).await?;
+            let service = match next.take() {
+                Some(service) => service,
+                None => self.next(states).await?,
+            };
             if let Some(reason) = held.as_ref().and_then(|goal| goal.interference(service.as_ref())) {
                 return Err(self.lost(&reason));
             }
@@ -143,9 +209,18 @@ impl<'a> ServiceTraffic<'a> {
             if let Some(reason) = difference {
                 return Err(self.lost(&reason));
             }
+            // Once in the wait, any status may be one from before KServe made the revision.
+            if held.is_none() && service.candidate().is_none() && (is_unseen(&service) || grace_end.is_some()) {
+                let end = *grace_end.get_or_insert_with(|| Instant::now() + GRACE);
+                wait_for(UNSEEN, waiting_for, say);
+                if let Ok(state) = timeout_at(end, self.next(states)).await {
+                    next = Some(state?);
+                    continue;
+                }
+            }
             let managers = managers.get_or_insert_with(|| service.percent_managers.clone());
             let (patch, goal, is_last) = match plan(&service, change) {
-                Plan::Refused { reason, hint } => return Err(self.unchanged(&reason, &hint)),
+                Plan::Refused { reason, hint } => return Err(self.refused(&service, &reason, &hint).await),
                 Plan::NotYet { reason, hold, until } => {
                     wait_for(&reason, waiting_for, say);
                     (hold, until, false)
@@ -205,9 +280,13 @@ impl<'a> ServiceTraffic<'a> {
 
     /// Returns the next state; `None` if the InferenceService does not exist. The watch reports an API server that cannot be reached, and goes on.
     async fn next(&self, states: &mut ObjectStates<'_>) -> Result<Option<Service>, TrafficError> {
+        Ok(self.next_object(states).await?.as_ref().map(Service::of))
+    }
+
+    async fn next_object(&self, states: &mut ObjectStates<'_>) -> Result<Option<Value>, TrafficError> {
         loop {
             match states.next().await {
-                Some(Ok(object)) => return Ok(object.as_ref().map(Service::of)),
+                Some(Ok(object)) => return Ok(object),
                 Some(Err(error)) if error.kind == ClusterErrorKind::Unreachable => {
                     tracing::warn!("{error}; trying again")
                 }
@@ -218,6 +297,16 @@ impl<'a> ServiceTraffic<'a> {
                 }
             }
         }
+    }
+
+    /// Builds the error of a refused change. In Standard mode, the next step depends on the installed CRD.
+    async fn refused(&self, service: &Service, reason: &str, hint: &str) -> TrafficError {
+        if service.mode != Mode::Standard || service.halted.is_some() {
+            return self.unchanged(reason, hint);
+        }
+        let document = self.cluster.openapi(&self.object.kind).await;
+        let field = document.map_or(CanaryField::Unknown, |document| CanaryField::of(&document));
+        self.unchanged(reason, field.hint())
     }
 
     fn unchanged(&self, reason: &str, hint: &str) -> TrafficError {
@@ -247,12 +336,10 @@ impl<'a> ServiceTraffic<'a> {
     }
 }
 
-/// Reports a reason to wait, unless it was the last one reported.
-fn wait_for(reason: &str, waiting_for: &mut String, say: Say<'_>) {
-    if waiting_for != reason {
-        say(reason);
-        *waiting_for = reason.to_owned();
-    }
+/// Returns true if KServe may make a revision that is not known yet.
+fn is_unseen(service: &Service) -> bool {
+    let has_revisions = matches!(service.mode, Mode::Knative | Mode::Unknown);
+    has_revisions && service.candidate().is_none() && service.is_status_behind && service.halted.is_none()
 }
 
 /// API group of InferenceServices.
@@ -286,7 +373,14 @@ impl Target for ServiceTraffic<'_> {
     }
 
     fn observe(&self) -> BoxFuture<'_, Result<Observed, TrafficError>> {
-        Box::pin(async { self.service().await.map(|service| observed(&service)) })
+        Box::pin(async {
+            let object = self.object().await?;
+            if standard::has_canaries(&object) {
+                return self.standard().observe().await;
+            }
+            let observed = observed(&Service::of(&object));
+            Ok(Observed { stable: observed.stable.or_else(|| standard::stable(&object)), ..observed })
+        })
     }
 
     fn change<'a>(

@@ -2,7 +2,7 @@
 
 mod bench;
 mod chart;
-mod controller_case;
+pub mod controller_case;
 mod election;
 mod faults;
 mod finalizers;

@@ -39,7 +39,7 @@ pub(crate) enum KCommand {
     List(list::ListArgs),
     /// Show routemaps: versions, weights, and the state of their routes
     Routes(routes::RoutesArgs),
-    /// Show and change the canary rollout of an InferenceService
+    /// Show and change the rollout of an InferenceService, a routemap or an LLMInferenceService
     #[command(subcommand)]
     Rollout(rollout::RolloutCommand),
 }

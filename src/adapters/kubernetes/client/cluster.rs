@@ -79,6 +79,19 @@ impl Cluster for LazyCluster {
             json(patched)
         })
     }
+
+    fn openapi<'a>(&'a self, kind: &'a ResourceKind) -> BoxFuture<'a, Result<Value, ClusterError>> {
+        Box::pin(async move {
+            let Connection { client, .. } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
+            let operation = Operation::on_collection("get", kind, None);
+            let path = format!("/openapi/v3/apis/{}/{}", kind.group, kind.version);
+            let request = || async {
+                let request = http::Request::get(&path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+                client.request::<Value>(request).await
+            };
+            with_retry(INTERACTIVE, &operation, request).await
+        })
+    }
 }
 
 fn json(object: DynamicObject) -> Result<Value, ClusterError> {

@@ -1,8 +1,9 @@
 //! `iter8 k rollout set`, `promote`, `rollback` and `tags`.
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
-use super::ServiceArgs;
+use super::TargetArgs;
 use crate::app::error::AppError;
 use crate::app::rollout::{Change, Changed};
 use crate::cli::exit::Exit;
@@ -10,6 +11,7 @@ use crate::cli::output;
 use crate::cli::signals::Interruption;
 use crate::model::codec::to_yaml;
 use crate::model::duration::GoDuration;
+use crate::model::object::ObjectRef;
 
 /// Flags of `k rollout promote` and `k rollout rollback`.
 #[derive(Debug, Args)]
@@ -19,20 +21,21 @@ use crate::model::duration::GoDuration;
     iter8 k rollout promote sklearn-iris --dry")]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     #[command(flatten)]
     waiting: WaitingArgs,
 }
 
 /// Flags of `k rollout set`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  iter8 k rollout set sklearn-iris --percent 20")]
+#[command(after_help = "Examples:\n  iter8 k rollout set sklearn-iris --percent 20\n  \
+    iter8 k rollout set routemap/wisdom-routemap --percent 20")]
 pub(crate) struct SetArgs {
-    /// Percent of the traffic for the newest revision
+    /// Percent of the traffic for the candidate
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: u8,
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     #[command(flatten)]
     waiting: WaitingArgs,
 }
@@ -42,7 +45,7 @@ pub(crate) struct SetArgs {
 #[command(after_help = "Examples:\n  iter8 k rollout tags sklearn-iris on")]
 pub(crate) struct TagsArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     /// On or off
     #[arg(value_enum)]
     tags: Tags,
@@ -69,58 +72,64 @@ struct WaitingArgs {
 
 /// Sets the percent.
 pub(super) async fn set(args: SetArgs) -> Result<Exit, AppError> {
-    change(args.service, args.waiting, Change::Percent(args.percent)).await
+    change(args.target, args.waiting, Change::Percent(args.percent)).await
 }
 
-/// Promotes the newest revision.
+/// Promotes the candidate.
 pub(super) async fn promote(args: ChangeArgs) -> Result<Exit, AppError> {
-    change(args.service, args.waiting, Change::Promote).await
+    change(args.target, args.waiting, Change::Promote).await
 }
 
-/// Rolls back to the previous revision.
+/// Rolls back to the stable version.
 pub(super) async fn roll_back(args: ChangeArgs) -> Result<Exit, AppError> {
-    change(args.service, args.waiting, Change::Rollback).await
+    change(args.target, args.waiting, Change::Rollback).await
 }
 
-async fn change(service: ServiceArgs, waiting: WaitingArgs, change: Change) -> Result<Exit, AppError> {
+async fn change(target: TargetArgs, waiting: WaitingArgs, change: Change) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
-    let place = service.cluster().await?;
-    let rollout = service.rollout(&place);
+    let place = target.cluster().await?;
+    let rollout = target.rollout(&place)?;
     if waiting.dry {
-        let patch = rollout.dry(change).await?;
-        let text = match patch {
-            None => "# nothing to change\n".to_owned(),
-            Some(patch) => {
-                let yaml =
-                    to_yaml(&patch).map_err(|error| AppError::outside("cannot write the patch").caused_by(error))?;
-                let (name, namespace) = (&service.name, &place.1);
-                format!("# kubectl patch inferenceservice {name} -n {namespace} --type merge --patch-file FILE\n{yaml}")
-            }
+        let patches = rollout.dry(change).await?;
+        let text = match patches.is_empty() {
+            true => "# nothing to change\n".to_owned(),
+            false => patches.iter().map(dry).collect::<Result<Vec<String>, AppError>>()?.join("---\n"),
         };
         output::to_stdout(&text)?;
         return Ok(Exit::Done);
     }
     let mut say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
     tokio::select! {
-        changed = rollout.change(change, None, waiting.timeout.0, &mut say) => {
-            let Changed { service, was_so, managers } = changed?;
-            for manager in managers {
-                tracing::warn!("{manager} also manages spec.predictor.canaryTrafficPercent, and may set it back");
+        changed = rollout.change(change, waiting.timeout.0, &mut say) => {
+            let Changed { state, was_so, warnings } = changed?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
             }
             let note = if was_so { " (as before)" } else { "" };
-            output::to_stdout(&format!("{}{note}\n", super::status::verdict(&service)))?;
+            output::to_stdout(&format!("{}{note}\n", super::status::verdict(&state)))?;
             Ok(Exit::Done)
         }
         () = interruption.stop.cancelled() => Ok(interruption.exit()),
     }
 }
 
+/// Renders a patch, with the command that sends it.
+fn dry((object, patch): &(ObjectRef, Value)) -> Result<String, AppError> {
+    let yaml = to_yaml(patch).map_err(|error| AppError::outside("cannot write the patch").caused_by(error))?;
+    let kind = match object.kind.resource.as_str() {
+        "inferenceservices" => "inferenceservice".to_owned(),
+        _ => object.kind.to_string(),
+    };
+    let (name, namespace) = (&object.name, object.namespace.as_deref().unwrap_or_default());
+    Ok(format!("# kubectl patch {kind} {name} -n {namespace} --type merge --patch-file FILE\n{yaml}"))
+}
+
 /// Switches routing by tags.
 pub(super) async fn tags(args: TagsArgs) -> Result<Exit, AppError> {
-    let place = args.service.cluster().await?;
-    let is_changed = args.service.rollout(&place).tag_routing(args.tags == Tags::On).await?;
+    let place = args.target.cluster().await?;
+    let is_changed = args.target.rollout(&place)?.tag_routing(args.tags == Tags::On).await?;
     let switch = if args.tags == Tags::On { "on" } else { "off" };
-    let name = &args.service.name;
+    let name = &args.target.target.name;
     output::to_stdout(&match is_changed {
         true => format!("{name}: routing by tags is {switch}; KServe makes a new revision of the same model\n"),
         false => format!("{name}: routing by tags is already {switch}\n"),

@@ -50,7 +50,7 @@ pub(super) async fn abort(args: AbortArgs) -> Result<Exit, AppError> {
         () = interruption.stop.cancelled() => return Ok(interruption.exit()),
     };
     let (text, exit) = match aborted {
-        Aborted::Here(changed) => (super::status::verdict(&changed.service), Exit::Done),
+        Aborted::Here(changed) => (super::status::verdict(&changed.state), Exit::Done),
         Aborted::ByItsRun(phase) => {
             let phase = phase.unwrap_or_else(|| "ended".to_owned());
             let exit = if phase == "rolled back" { Exit::Done } else { Exit::OutsideWorld };

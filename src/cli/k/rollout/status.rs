@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 
-use super::ServiceArgs;
+use super::TargetArgs;
 use crate::app::cluster::now;
 use crate::app::error::AppError;
-use crate::app::rollout::{Service, Traffic};
+use crate::app::rollout::{Component, Service, ServiceState, Share, Split, Traffic};
 use crate::cli::exit::Exit;
 use crate::cli::k::table::{duration, table};
 use crate::cli::output;
@@ -20,7 +20,7 @@ use crate::cli::signals::Interruption;
     iter8 k rollout status sklearn-iris -o json")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     /// Format
     #[arg(short = 'o', long = "output", value_enum, default_value = "text")]
     format: Format,
@@ -41,19 +41,19 @@ enum Format {
 /// Prints the state.
 pub(super) async fn run(args: StatusArgs) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
-    let place = args.service.cluster().await?;
-    let rollout = args.service.rollout(&place);
+    let place = args.target.cluster().await?;
+    let rollout = args.target.rollout(&place)?;
     if !args.watch {
-        show(&rollout.service().await?, args.format)?;
+        show(&rollout.state().await?, args.format)?;
         return Ok(Exit::Done);
     }
     let mut last = None;
-    let following = rollout.follow(|service| {
+    let following = rollout.follow(|state| {
         // The version of the object also changes with what is not shown.
-        let shown = rendered(service, args.format, None)?;
+        let shown = rendered(state, args.format, None)?;
         if last.as_ref() != Some(&shown) {
             last = Some(shown);
-            show(service, args.format)?;
+            show(state, args.format)?;
         }
         Ok(())
     });
@@ -63,18 +63,36 @@ pub(super) async fn run(args: StatusArgs) -> Result<Exit, AppError> {
     }
 }
 
-fn show(service: &Service, format: Format) -> Result<(), AppError> {
-    output::to_stdout(&rendered(service, format, Some(now()))?)
+fn show(state: &ServiceState, format: Format) -> Result<(), AppError> {
+    output::to_stdout(&rendered(state, format, Some(now()))?)
 }
 
-fn rendered(service: &Service, format: Format, now: Option<DateTime<Utc>>) -> Result<String, AppError> {
-    match format {
-        Format::Text => Ok(text(service, now)),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(service);
-            Ok(json.map_err(|error| AppError::outside("cannot write the state").caused_by(error))? + "\n")
-        }
+fn rendered(state: &ServiceState, format: Format, now: Option<DateTime<Utc>>) -> Result<String, AppError> {
+    let json = match (format, state) {
+        (Format::Text, ServiceState::Revisions(service)) => return Ok(text(service, now)),
+        (Format::Text, ServiceState::Split(split)) => return Ok(split_text(split)),
+        (Format::Json, ServiceState::Revisions(service)) => serde_json::to_string_pretty(service),
+        (Format::Json, ServiceState::Split(split)) => serde_json::to_string_pretty(split),
+    };
+    Ok(json.map_err(|error| AppError::outside("cannot write the state").caused_by(error))? + "\n")
+}
+
+/// Renders a split: the verdict, a table with a row per version, and problems.
+fn split_text(split: &Split) -> String {
+    let head = ["VERSION", "ROLE", "REQUESTED", "PERCENT", "READY"].map(str::to_owned);
+    let row = |(role, share): (&str, &Share)| {
+        let percent = share.percent.map(|percent| percent.to_string()).unwrap_or_default();
+        let ready = if share.ready { "True" } else { "False" };
+        [share.version.clone(), role.to_owned(), share.requested.to_string(), percent, ready.to_owned()]
+    };
+    let candidate = split.candidate.iter().map(|candidate| ("candidate", candidate));
+    let rows: Vec<[String; 5]> =
+        std::iter::once(head).chain(candidate.chain([("stable", &split.stable)]).map(row)).collect();
+    let mut text = format!("{}\n\n{}", split.verdict(), table(&rows));
+    for problem in &split.problems {
+        text.push_str(&format!("{problem}\n"));
     }
+    text
 }
 
 /// Names of the columns: those of `kubectl get inferenceservice`.
@@ -98,11 +116,14 @@ fn text(service: &Service, now: Option<DateTime<Utc>>) -> String {
         revision(latest),
         age.unwrap_or_default(),
     ];
-    let mut text = format!("{}\n\n{}", verdict(service), table(&[HEAD.map(str::to_owned), row]));
+    let mut text = format!("{}\n\n{}", verdict_of_revisions(service), table(&[HEAD.map(str::to_owned), row]));
     for entry in &service.traffic {
         if let (Some(tag), Some(url)) = (&entry.tag, &entry.url) {
             text.push_str(&format!("{tag}: {url} ({})\n", entry.revision));
         }
+    }
+    for other in &service.other_components {
+        text.push_str(&format!("{}\n", component(other)));
     }
     for problem in problems(service) {
         text.push_str(&format!("{problem}\n"));
@@ -110,11 +131,17 @@ fn text(service: &Service, now: Option<DateTime<Utc>>) -> String {
     text
 }
 
+/// Describes the traffic in one line.
+pub(super) fn verdict(state: &ServiceState) -> String {
+    match state {
+        ServiceState::Revisions(service) => verdict_of_revisions(service),
+        ServiceState::Split(split) => split.verdict(),
+    }
+}
+
 /// Describes the traffic of each revision in one line.
-pub(super) fn verdict(service: &Service) -> String {
-    let mut revisions: Vec<&str> = service.traffic.iter().map(|entry| entry.revision.as_str()).collect();
-    revisions.sort_unstable();
-    revisions.dedup();
+fn verdict_of_revisions(service: &Service) -> String {
+    let revisions = revisions(&service.traffic);
     let role = |revision: &str| match (service.candidate(), service.latest_rolledout_revision.as_deref()) {
         (Some(candidate), _) if candidate == revision => " (candidate)",
         (_, Some(stable)) if stable == revision => " (stable)",
@@ -143,8 +170,34 @@ fn problems(service: &Service) -> Vec<String> {
             ));
         }
     }
-    for component in &service.other_components {
-        problems.push(format!("the {component} has a split of its own, which is not shown"));
-    }
     problems
+}
+
+/// Describes a component besides the predictor, whose traffic a rollout does not change.
+fn component(component: &Component) -> String {
+    let percent = |revision: &str| -> i64 {
+        let entries = component.traffic.iter().filter(|entry| entry.revision == revision);
+        entries.map(|entry| entry.percent).sum()
+    };
+    let shares: Vec<String> = revisions(&component.traffic)
+        .iter()
+        .rev()
+        .map(|revision| format!("{} % to {revision}", percent(revision)))
+        .collect();
+    match shares.is_empty() {
+        true => format!("{}: no revision gets traffic", component.name),
+        false => format!(
+            "{}: {}; it has a split of its own, which rollouts do not change",
+            component.name,
+            shares.join(", ")
+        ),
+    }
+}
+
+/// Returns the names of revisions, the oldest first.
+fn revisions(traffic: &[Traffic]) -> Vec<&str> {
+    let mut revisions: Vec<&str> = traffic.iter().map(|entry| entry.revision.as_str()).collect();
+    revisions.sort_unstable();
+    revisions.dedup();
+    revisions
 }

@@ -32,6 +32,7 @@ pub struct ControlPlane {
     pub(super) setpriv: PathBuf,
     pub(super) kubectl: PathBuf,
     pub(super) definitions: OnceLock<bool>,
+    pub(super) llm_definition: OnceLock<bool>,
     pub(super) directory: Directory,
 }
 
@@ -64,6 +65,7 @@ impl ControlPlane {
             setpriv,
             kubectl,
             definitions: OnceLock::new(),
+            llm_definition: OnceLock::new(),
             directory,
         };
         for user in ["test", "controllers"] {

@@ -27,6 +27,10 @@ const KSERVE: [(&str, &str); 5] = [
     ("kserve-clusterstoragecontainers.yaml", "  name: clusterstoragecontainers.serving.kserve.io\n"),
 ];
 
+/// Definition that only tests of language models need.
+const LLM: [(&str, &str); 1] =
+    [("kserve-llminferenceservices.yaml", "  name: llminferenceservices.serving.kserve.io\n")];
+
 impl ControlPlane {
     /// Adds them, if that has not been done, and waits until kubectl knows them. False if the definitions are missing.
     #[track_caller]
@@ -51,6 +55,13 @@ impl ControlPlane {
             "clusterstoragecontainers",
         ];
         self.crds() && self.define(&KSERVE, &resources)
+    }
+
+    /// Adds the definition of LLMInferenceServices, if that has not been done. False if it is missing.
+    #[track_caller]
+    #[must_use]
+    pub fn llm_crd(&self) -> bool {
+        *self.llm_definition.get_or_init(|| self.crds() && self.define(&LLM, &["llmisvc"]))
     }
 
     #[track_caller]

@@ -20,7 +20,7 @@ mod waiting;
 use std::time::Duration;
 
 pub use control_plane::{ControlPlane, free_port};
-pub use kserve::{Gateway, KServe, Model, Outcome};
+pub use kserve::{Gateway, KServe, Model, Outcome, accepted};
 pub use node::Node;
 pub use process::{Program, last_words};
 

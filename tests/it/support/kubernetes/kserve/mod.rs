@@ -1,9 +1,10 @@
-//! KServe on a control plane of its own: its real manager with its webhooks, and a stand-in for Knative's controllers.
+//! KServe on a control plane of its own: its real manager with its webhooks, and stand-ins for Knative's controllers, a kubelet and a gateway.
 //!
 //! The manager reconciles every InferenceService of its cluster, so tests that write the status themselves cannot share the cluster.
 
 mod gateway;
 mod knative;
+mod standard;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,6 +15,7 @@ use serde_json::json;
 
 pub use gateway::{Gateway, Model};
 pub use knative::{Knative, Outcome};
+pub use standard::{Standard, accepted};
 
 use super::control_plane::free_port;
 use super::process::{self, Program};
@@ -43,7 +45,9 @@ data:
       "localGateway": "knative-serving/knative-local-gateway",
       "localGatewayService": "knative-local-gateway.istio-system.svc.cluster.local",
       "ingressDomain": "example.com",
-      "disableIstioVirtualHost": true
+      "disableIstioVirtualHost": true,
+      "enableGatewayApi": true,
+      "kserveIngressGateway": "kserve/kserve-ingress-gateway"
     }
   storageInitializer: |
     {
@@ -57,6 +61,7 @@ data:
 pub struct KServe {
     pub cluster: &'static ControlPlane,
     pub knative: Arc<Knative>,
+    pub standard: Arc<Standard>,
     manager: Mutex<Option<Program>>,
     log: PathBuf,
 }
@@ -85,7 +90,8 @@ impl KServe {
         assert_eq!(output.code, Some(0), "{output:#?}");
         cluster.apply_in("default", &files::text(&runtime));
         let log = cluster.directory.path().join("kserve-manager.log");
-        let new = Self { cluster, knative: Knative::start(cluster), manager: Mutex::default(), log };
+        let (knative, standard) = (Knative::start(cluster), Standard::start(cluster));
+        let new = Self { cluster, knative, standard, manager: Mutex::default(), log };
         new.start_manager(&program);
         Some(new)
     }
@@ -153,6 +159,7 @@ impl KServe {
     /// Stops everything.
     pub fn stop(&self) {
         self.knative.stop();
+        self.standard.stop();
         *self.manager.lock().unwrap() = None;
         self.cluster.stop();
     }

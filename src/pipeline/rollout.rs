@@ -111,7 +111,7 @@ impl Driver<'_, '_> {
         let earlier = self.document.experiment().rollout().filter(|_| policy == ResultPolicy::Resume).cloned();
         if let Some(record) = earlier {
             let (total, phase) = (record.steps.len(), record.phase);
-            let step = (record.step + 1).min(total);
+            let step = record.step.saturating_add(1).min(total);
             self.say(&format!("taking up the rollout of {}: {phase}, step {step} of {total}", record.target));
             // The verdict of a loop that ended before its run was killed counts.
             let is_unjudged = phase == RolloutPhase::Progressing && record.judged_loop < self.loop_number();

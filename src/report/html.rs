@@ -10,6 +10,7 @@ mod figure;
 mod loads;
 mod page;
 mod queried;
+mod rollout;
 mod spec;
 mod splits;
 mod state;
@@ -47,6 +48,8 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         ("chart.html", include_str!("html/chart.html")),
         ("timeline.html", include_str!("html/timeline.html")),
         ("trend.html", include_str!("html/trend.html")),
+        ("rollout.html", include_str!("html/rollout.html")),
+        ("stretches.html", include_str!("html/stretches.html")),
     ])?;
     let mut text = String::new();
     for halvings in 0..=HALVINGS {

@@ -1,5 +1,8 @@
 //! Numbers and document text as every format shows them.
 
+use std::time::Duration;
+
+use crate::model::duration::GoDuration;
 use crate::model::grpc_status;
 
 /// Larger numbers are written with an exponent: their digits would not fit a table.
@@ -43,6 +46,17 @@ pub(super) fn rounded(number: f64) -> String {
     };
     let text = format!("{number:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Formats a duration without digits that do not matter: `12ms`, `1.3s`, `2m5s`.
+pub(super) fn coarse(duration: Duration) -> String {
+    let unit = match duration.as_millis() {
+        0..1_000 => 1,
+        1_000..60_000 => 100,
+        _ => 1_000,
+    };
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    GoDuration(Duration::from_millis(millis / unit * unit)).to_string()
 }
 
 /// Groups digits: `12,000`.
@@ -133,6 +147,12 @@ mod tests {
         assert_eq!([short(50.0), short(0.5), short(1e300)], ["50", "0.5", "1e300"]);
         assert_eq!([rounded(8.0), rounded(12.54), rounded(1234.5), rounded(0.126)], ["8", "12.5", "1234", "0.13"]);
         assert_eq!([rounded(100.0), rounded(f64::NAN), rounded(10.0)], ["100", "NaN", "10"]);
+    }
+
+    #[test]
+    fn durations_have_the_digits_that_matter() {
+        let texts = [0, 12, 999, 1_349, 59_999, 125_900, 3_600_001].map(|ms| coarse(Duration::from_millis(ms)));
+        assert_eq!(texts, ["0s", "12ms", "999ms", "1.3s", "59.9s", "2m5s", "1h0m0s"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod loops;
 mod observations;
+mod rollout;
 mod splits;
 mod table;
 
@@ -43,7 +44,8 @@ const MAX_REASONS: usize = 200;
 fn render(experiment: &Experiment) -> Result<String, ReportError> {
     let view = ReportView::of(experiment);
     let mut out = String::new();
-    summary(&mut out, &view.summary);
+    summary(&mut out, &view);
+    rollout::section(&mut out, &view);
     tasks(&mut out, &view.tasks);
     slos(&mut out, &view);
     verdicts(&mut out, &view);
@@ -72,7 +74,8 @@ fn prose(out: &mut String, first: &str, text: &str) {
     }
 }
 
-fn summary(out: &mut String, summary: &Summary) {
+fn summary(out: &mut String, view: &ReportView) {
+    let summary = &view.summary;
     heading(out, "Experiment summary");
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name}: {value}");
@@ -91,7 +94,7 @@ fn summary(out: &mut String, summary: &Summary) {
     if summary.replayed {
         line("Replayed", "from a recording, not measured by this run");
     }
-    line("Outcome", &outcome(summary));
+    line("Outcome", &outcome(view));
     if let Some(start) = summary.start_time {
         line("Started", &start.format("%Y-%m-%d %H:%M:%S UTC").to_string());
     }
@@ -106,7 +109,18 @@ fn summary(out: &mut String, summary: &Summary) {
     }
 }
 
-fn outcome(summary: &Summary) -> String {
+fn outcome(view: &ReportView) -> String {
+    let text = outcome_of_tasks(&view.summary);
+    match (&view.rollout, view.summary.outcome) {
+        // The rollout is the reason, not the tasks or the verdicts of its newest loop.
+        (Some(rollout), Overall::Inconclusive) => format!("inconclusive (rollout {})", rollout.phase),
+        (Some(rollout), Overall::Incomplete) => format!("incomplete (rollout {})", rollout.phase),
+        (Some(rollout), _) => format!("{text}; rollout {}", rollout.phase),
+        (None, _) => text,
+    }
+}
+
+fn outcome_of_tasks(summary: &Summary) -> String {
     use Overall::{Failed, Incomplete, Inconclusive, Interrupted, Invalid, Satisfied, Unassessed, Violated};
     let counts = summary.verdicts;
     let open = counts.inconclusive + counts.unassessed;

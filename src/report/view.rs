@@ -9,6 +9,7 @@ mod failures;
 mod metrics;
 mod objectives;
 mod observations;
+mod rollout;
 mod slos;
 mod splits;
 mod trends;
@@ -19,6 +20,7 @@ use chrono::{DateTime, Utc};
 pub use condition::Condition;
 pub use failures::Failure;
 pub use observations::ObservationReport;
+pub use rollout::{RolloutReport, StepReport, StepState};
 use serde::Serialize;
 pub use trends::{LoopReport, Trend};
 
@@ -36,6 +38,8 @@ use crate::model::split::Split;
 #[serde(rename_all = "camelCase")]
 pub struct ReportView {
     pub summary: Summary,
+    /// Rollout in steps; `null` if there is none.
+    pub rollout: Option<RolloutReport>,
     /// One entry per task of the spec, in order.
     pub tasks: Vec<TaskReport>,
     /// One entry per version, in order; empty before anything was measured or assessed.
@@ -131,11 +135,11 @@ impl Summary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overall {
-    /// Completed, and every SLO holds for every version.
+    /// Completed, and every SLO holds for every version; a rollout has promoted the candidate.
     Satisfied,
     /// Completed, and an SLO does not hold for some version.
     Violated,
-    /// Completed; no SLO is known to be violated, but some are undecided, or a split of traffic is.
+    /// Completed; no SLO is known to be violated, but some or a split of traffic are undecided, or a rollout has not promoted the candidate.
     Inconclusive,
     /// Completed, and no SLO was assessed.
     Unassessed,
@@ -143,7 +147,7 @@ pub enum Overall {
     Failed,
     /// A signal ended the run.
     Interrupted,
-    /// Some tasks have not finished: the experiment has not run yet, is still running, or was killed.
+    /// Some tasks or a rollout have not finished: the experiment has not run yet, is still running, or was killed.
     Incomplete,
     /// The document contradicts itself, or its result is not that of its spec.
     Invalid,

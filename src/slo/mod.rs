@@ -7,7 +7,7 @@ pub(crate) mod contradictions;
 pub(crate) mod load_validity;
 pub mod loops;
 mod planned_slos;
-mod rollout;
+pub(crate) mod rollout;
 pub(crate) mod sample_minimum;
 pub(crate) mod split;
 pub(crate) mod summary;

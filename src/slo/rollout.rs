@@ -5,7 +5,7 @@ use crate::model::slo::Outcome;
 use crate::redact::redact_text;
 
 /// Returns the result of a rollout: violated only if an analysis was, because nothing else says that the candidate is bad.
-pub(super) fn outcome(record: &RolloutRecord) -> Outcome {
+pub(crate) fn outcome(record: &RolloutRecord) -> Outcome {
     let is_violated = record.current().is_some_and(|step| step.outcome == Some(Outcome::Violated));
     match record.phase {
         RolloutPhase::Promoted => Outcome::Satisfied,
@@ -15,10 +15,10 @@ pub(super) fn outcome(record: &RolloutRecord) -> Outcome {
 }
 
 /// Describes the state of a rollout: `iris-00002 was promoted (10 → 25 → 100 %)`.
-pub(super) fn sentence(record: &RolloutRecord) -> String {
+pub(crate) fn sentence(record: &RolloutRecord) -> String {
     let candidate = &record.candidate;
     let total = record.steps.len();
-    let step = (record.step + 1).min(total);
+    let step = record.step.saturating_add(1).min(total);
     let percent = record.steps.get(record.step).or(record.steps.last()).map_or(0, |step| step.percent);
     let state = match record.phase {
         RolloutPhase::Promoted => format!("{candidate} was promoted ({} → 100 %)", percents(record)),

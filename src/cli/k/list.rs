@@ -11,6 +11,7 @@ use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::model::document::Experiment;
+use crate::model::rollout::RolloutPhase;
 
 /// Flags of `k list`.
 #[derive(Debug, Args)]
@@ -94,6 +95,9 @@ fn state_of_run(state: &GroupState) -> &'static str {
         return "outdated";
     }
     let progress = document(state).map_or(RunState::NotStarted, |document| progress(document).state);
+    if let Some(record) = document(state).and_then(Experiment::rollout) {
+        return state_of_rollout(record.phase, progress, state.over.is_some());
+    }
     match progress {
         RunState::NotStarted | RunState::Running if state.over.is_some() => "lost",
         RunState::NotStarted => "planned",
@@ -101,6 +105,23 @@ fn state_of_run(state: &GroupState) -> &'static str {
         RunState::Completed => "completed",
         RunState::Failed => "failed",
         RunState::Interrupted => "interrupted",
+    }
+}
+
+/// Returns the state of a rollout in steps. The tasks of its newest loop may be done while it goes on.
+fn state_of_rollout(phase: RolloutPhase, newest: RunState, is_over: bool) -> &'static str {
+    match (phase, newest) {
+        (RolloutPhase::Promoted, _) => "promoted",
+        (RolloutPhase::RolledBack, _) => "rolled back",
+        (RolloutPhase::Stopped, _) => "stopped",
+        (_, RunState::Interrupted) => "interrupted",
+        // Its run ends after `pauseTimeout`, and a person can still resume it.
+        (RolloutPhase::Paused, _) => "paused",
+        (RolloutPhase::Promoting, _) if !is_over => "promoting",
+        (RolloutPhase::RollingBack, _) if !is_over => "rolling back",
+        (_, RunState::Failed) => "failed",
+        _ if is_over => "lost",
+        _ => "running",
     }
 }
 
@@ -175,6 +196,26 @@ mod tests {
         ];
         for (status, cron_job, now, expected) in cases {
             assert_eq!(run_state(&state(status, cron_job.clone()), at(now)), expected, "{cron_job:?} {now}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_is_as_far_as_its_phase() {
+        let cases = [
+            (RolloutPhase::Progressing, RunState::Completed, false, "running"),
+            (RolloutPhase::Progressing, RunState::Completed, true, "lost"),
+            (RolloutPhase::Progressing, RunState::Failed, true, "failed"),
+            (RolloutPhase::Paused, RunState::Completed, true, "paused"),
+            (RolloutPhase::Paused, RunState::Interrupted, true, "interrupted"),
+            (RolloutPhase::Promoting, RunState::Completed, false, "promoting"),
+            (RolloutPhase::RollingBack, RunState::Failed, false, "rolling back"),
+            (RolloutPhase::RollingBack, RunState::Completed, true, "lost"),
+            (RolloutPhase::RolledBack, RunState::Failed, true, "rolled back"),
+            (RolloutPhase::Promoted, RunState::Completed, true, "promoted"),
+            (RolloutPhase::Stopped, RunState::Failed, true, "stopped"),
+        ];
+        for (phase, newest, is_over, expected) in cases {
+            assert_eq!(state_of_rollout(phase, newest, is_over), expected, "{phase} {newest:?}");
         }
     }
 

@@ -80,6 +80,15 @@ impl Axis {
     }
 }
 
+/// Selects the unit of a time axis: its name, and its length in seconds.
+pub(super) fn time_unit(seconds: f64) -> (&'static str, f64) {
+    match seconds {
+        seconds if seconds <= 300.0 => ("seconds", 1.0),
+        seconds if seconds <= 10_800.0 => ("minutes", 60.0),
+        _ => ("hours", 3600.0),
+    }
+}
+
 /// Rounds a position to one decimal, finer than any screen.
 pub(super) fn round(place: f64) -> f64 {
     (place * 10.0).round() / 10.0

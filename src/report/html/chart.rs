@@ -16,9 +16,9 @@ pub(super) const RIGHT: f64 = 446.0;
 pub(super) const TOP: f64 = 28.0;
 const BOTTOM: f64 = 246.0;
 /// Height of a line of labels.
-const LINE: f64 = 18.0;
+pub(super) const LINE: f64 = 18.0;
 /// Upper bound of the mean width of a label's characters.
-const CHARACTER: f64 = 9.0;
+pub(super) const CHARACTER: f64 = 9.0;
 /// Points of a curve, bins of a histogram.
 const POINTS: usize = 48;
 const BINS: usize = 40;

@@ -7,12 +7,14 @@ use serde::Serialize;
 use super::figure::{self, Figure};
 use super::loads::{self, Load};
 use super::queried::{self, Queried};
+use super::rollout::{self, Rollout};
 use super::splits::{self, Splitted};
 use super::state::{State, named, state};
 use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
+use crate::redact::redact_text;
 use crate::report::show::{rounded, short, squeezed, thousands, value, value_near};
 use crate::report::text;
 use crate::report::view::{Condition, LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
@@ -40,6 +42,8 @@ impl Bounds {
 pub(super) struct Page {
     state: State,
     sentence: String,
+    rollout: Option<Rollout>,
+    rollout_left_out: usize,
     checks: Vec<Check>,
     facts: Vec<[String; 2]>,
     started: Option<String>,
@@ -139,8 +143,10 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
     let rows = |divisor: usize| (bounds.rows / divisor).max(8);
     let summary = &view.summary;
     Page {
-        state: overall(summary.outcome),
+        state: overall(view),
         sentence: sentence(view),
+        rollout: view.rollout.as_ref().map(|report| rollout::rollout(report, &view.tasks, rows(6))),
+        rollout_left_out: view.rollout.as_ref().map_or(0, |report| report.steps.len().saturating_sub(rows(6))),
         checks: checks(experiment, view),
         facts: facts(view),
         started: summary.start_time.map(|t| t.format("%-d %B %Y, %H:%M:%S UTC").to_string()),
@@ -170,8 +176,12 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
     }
 }
 
-fn overall(overall: Overall) -> State {
-    match overall {
+fn overall(view: &ReportView) -> State {
+    let outcome = view.summary.outcome;
+    if let Some(state) = view.rollout.as_ref().and_then(|report| rollout::overall(report, outcome)) {
+        return state;
+    }
+    match outcome {
         Overall::Satisfied => state("good", "✓", "All objectives are satisfied"),
         Overall::Violated => state("bad", "✗", "Objectives are violated"),
         Overall::Inconclusive => state("open", "?", "Inconclusive"),
@@ -202,11 +212,24 @@ fn status(status: TaskStatus) -> State {
     }
 }
 
-/// Details the outcome: verdicts per version, or the task that failed.
+/// Details the outcome: the state of a rollout, verdicts per version, or the task that failed.
 fn sentence(view: &ReportView) -> String {
     if let Some(contradiction) = &view.summary.contradiction {
         return format!("Run the experiment again: {contradiction}.");
     }
+    let verdicts = verdicts(view);
+    match &view.rollout {
+        Some(report) if view.summary.outcome == Overall::Satisfied => {
+            format!("{}. {verdicts}", rollout::sentence(report))
+        }
+        // The reason names the task that failed, if one did.
+        Some(report) => format!("{}.", rollout::sentence(report)),
+        None => verdicts,
+    }
+}
+
+/// Counts the verdicts per version, or names the task that failed.
+fn verdicts(view: &ReportView) -> String {
     if view.summary.failure
         && let Some(task) = view.tasks.iter().find(|t| t.status == TaskStatus::Failed)
     {
@@ -251,7 +274,9 @@ fn checks(experiment: &Experiment, view: &ReportView) -> Vec<Check> {
             false if is_open => state("open", "?", no),
             false => state("bad", "✗", no),
         };
-        Check { state, sentence: judged.sentence }
+        // The banner has the state of a rollout already.
+        let phase = view.rollout.as_ref().filter(|report| report.sentence == redact_text(&judged.sentence));
+        Check { state, sentence: phase.map_or(judged.sentence, |report| report.phase.to_string()) }
     };
     conditions.map(check).into()
 }

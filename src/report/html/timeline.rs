@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::axis::Axis;
+use super::axis::{Axis, time_unit};
 use super::chart::{Chart, LEFT, LOG_RATIO, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
 use super::figure;
 use crate::metrics::series::{Point, halved, points};
@@ -174,11 +174,7 @@ fn chart(
     y: &Axis,
 ) -> Chart {
     let points = &load.points;
-    let (unit, scale) = match length(points) {
-        seconds if seconds <= 300.0 => ("seconds", 1.0),
-        seconds if seconds <= 10_800.0 => ("minutes", 60.0),
-        _ => ("hours", 3600.0),
-    };
+    let (unit, scale) = time_unit(length(points));
     let x = Axis::linear((0.0, length(points) / scale), (LEFT, RIGHT));
     let place = |point: &Point| [point.start, point.start + point.length].map(|seconds| x.place(seconds / scale));
     let corners = |(_, read): &Curve| -> Vec<[f64; 2]> {

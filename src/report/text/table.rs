@@ -1,10 +1,15 @@
 //! Aligned columns between bars, and wrapping of prose.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use super::prose;
 
 /// A table of one named column and one column per title.
 pub(super) struct Table {
     rows: Vec<(String, Vec<String>)>,
+    /// Text below a row, by its index.
+    notes: BTreeMap<usize, String>,
 }
 
 impl Table {
@@ -12,11 +17,16 @@ impl Table {
     pub fn new(first: &str, others: Vec<String>) -> Self {
         let dashes = |title: &String| "-".repeat(title.chars().count());
         let line = (dashes(&first.to_owned()), others.iter().map(dashes).collect());
-        Self { rows: vec![(first.to_owned(), others), line] }
+        Self { rows: vec![(first.to_owned(), others), line], notes: BTreeMap::new() }
     }
 
     pub fn row(&mut self, first: String, others: Vec<String>) {
         self.rows.push((first, others));
+    }
+
+    /// Adds text below the newest row, across all columns.
+    pub fn note(&mut self, text: &str) {
+        self.notes.insert(self.rows.len() - 1, text.to_owned());
     }
 
     /// Writes the table, indented; each column is as wide as its widest cell.
@@ -27,12 +37,15 @@ impl Table {
         let widths: Vec<usize> = (0..columns)
             .map(|column| self.rows.iter().filter_map(|(_, cells)| cells.get(column)).map(width).max().unwrap_or(0))
             .collect();
-        for (cell, others) in &self.rows {
+        for (index, (cell, others)) in self.rows.iter().enumerate() {
             let mut line = format!("  {cell:<first$}");
             for (other, width) in others.iter().zip(&widths) {
                 let _ = write!(line, " | {other:<width$}");
             }
             let _ = writeln!(out, "{}", line.trim_end());
+            if let Some(note) = self.notes.get(&index) {
+                prose(out, "      ", note);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, failures,
-    metrics, objectives, observations, slos, splits, trends,
+    metrics, objectives, observations, rollout, slos, splits, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
@@ -11,6 +11,7 @@ use crate::model::split::Split;
 use crate::redact::{redact_text, redact_url};
 use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
 use crate::slo::contradictions;
+use crate::slo::summary::overall_verdict;
 
 /// Maximum number of versions; a document with more is damaged or hostile.
 const MAX_VERSIONS: usize = 100;
@@ -45,26 +46,33 @@ impl ReportView {
             contradiction: None,
             verdicts: counts(&verdicts),
         };
-        summary.outcome = overall(&summary, splits.iter().all(Split::is_satisfied));
+        summary.outcome = overall(&summary, experiment, splits.iter().all(Split::is_satisfied));
         if let Some(contradiction) = contradiction(experiment, summary.outcome) {
             summary.outcome = Overall::Invalid;
             summary.contradiction = Some(redact_text(&contradiction));
         }
-        Self { summary, tasks: tasks(experiment, result), versions, verdicts, splits, load, loops, trends }
+        let rollout = experiment.rollout().map(rollout::of);
+        Self { summary, rollout, tasks: tasks(experiment, result), versions, verdicts, splits, load, loops, trends }
     }
 }
 
-fn overall(summary: &Summary, is_split: bool) -> Overall {
+fn overall(summary: &Summary, experiment: &Experiment, is_split: bool) -> Overall {
     let counts = summary.verdicts;
+    // A rollout that did not promote the candidate has not passed, whatever the newest verdicts say.
+    let rollout = experiment.rollout().and_then(|_| overall_verdict(experiment).outcome);
     if summary.failure {
         Overall::Failed
     } else if summary.interrupted {
         Overall::Interrupted
     } else if !summary.completed {
         Overall::Incomplete
-    } else if counts.violated > 0 {
+    } else if counts.violated > 0 || rollout == Some(Outcome::Violated) {
         Overall::Violated
-    } else if !is_split || counts.inconclusive > 0 || (counts.unassessed > 0 && counts.satisfied > 0) {
+    } else if !is_split
+        || counts.inconclusive > 0
+        || (counts.unassessed > 0 && counts.satisfied > 0)
+        || rollout == Some(Outcome::Inconclusive)
+    {
         Overall::Inconclusive
     } else if counts.satisfied > 0 {
         Overall::Satisfied

@@ -15,6 +15,8 @@ use crate::model::slo::{Outcome, Verdict};
 use crate::model::text::one_line;
 use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, sentence};
+use crate::slo::rollout;
+use crate::slo::summary::loop_verdict;
 use crate::templates::{Dialect, Template, TemplateError};
 
 /// Number of objectives that a chat message lists.
@@ -97,6 +99,11 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
         (Some(true), false, false) => "no SLO assessed",
         _ => "a task failed",
     };
+    // The SLOs of a rollout are those of a step, which say nothing about the next one.
+    let (headline, of_step) = match experiment.rollout() {
+        Some(record) => (redact::redact_text(&rollout::sentence(record)), Some(loop_verdict(experiment))),
+        None => (headline.to_owned(), None),
+    };
     let mut lines = vec![
         format!("Iter8 experiment: {headline}"),
         format!(
@@ -104,8 +111,10 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
             report["numCompletedTasks"], report["numTasks"], report["numLoops"]
         ),
     ];
-    if !assessed {
-        lines.push(slos.sentence);
+    match of_step {
+        Some(verdict) => lines.push(verdict.to_string()),
+        None if !assessed => lines.push(slos.sentence),
+        None => {}
     }
     let verdicts = insights.map(|insights| insights.verdicts.as_slice()).unwrap_or_default();
     let unmet: Vec<_> = verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied).collect();
@@ -128,4 +137,37 @@ pub fn github(
     extent: Extent,
 ) -> Result<Value, serde_json::Error> {
     Ok(json!({ "event_type": "iter8", "client_payload": report(experiment, index, now, extent)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of a message in the middle of a rollout whose newest step has satisfied its SLO.
+    fn text(phase: &str) -> String {
+        let verdict = json!({"metric": "http/error-count", "bound": "upper", "limit": 0, "version": 0, "value": 0,
+            "verdict": "satisfied", "reason": "0 equals the limit of 0"});
+        let document = json!({
+            "spec": [{"task": "rollout"}, {"task": "assess"}, {"task": "notify"}],
+            "result": {
+                "startTime": "2025-03-04T10:15:00Z", "numLoops": 2, "numCompletedTasks": 2, "failure": false,
+                "tasks": [{"task": "rollout", "status": "done"}, {"task": "assess", "status": "done"}],
+                "rollout": {"target": "InferenceService iris", "uid": "1", "stable": "iris-1", "candidate": "iris-2",
+                    "phase": phase, "step": 1, "judgedLoop": 1, "start": "2025-03-04T10:15:00Z",
+                    "steps": [{"percent": 10, "start": "2025-03-04T10:15:00Z"}, {"percent": 50}]},
+                "insights": {"numVersions": 1, "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]},
+                    "SLOsSatisfied": {"upper": [[true]]}, "verdicts": [verdict]},
+            },
+        });
+        let experiment: Experiment = serde_json::from_value(document).unwrap();
+        slack(&experiment, 2, DateTime::UNIX_EPOCH)["text"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_headline_of_a_rollout_is_its_state_and_not_that_of_its_newest_loop() {
+        let below = "2 of 3 tasks completed, loop 2\nSLOs: 1 of 1 satisfied";
+        let headline = |state: &str| format!("Iter8 experiment: {state}\n{below}");
+        assert_eq!(text("progressing"), headline("the rollout of iris-2 is at 50 %, step 2 of 2"));
+        assert_eq!(text("rolledBack"), headline("iris-2 was rolled back"));
+    }
 }

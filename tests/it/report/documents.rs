@@ -16,7 +16,7 @@ use iter8::model::series::Series;
 use iter8::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use serde_json::json;
 
-use super::{extremes, providers};
+use super::{extremes, providers, rollouts};
 
 /// Behavior of one version of one endpoint.
 #[derive(Clone, Copy)]
@@ -438,7 +438,7 @@ pub fn iter8_multi_loop() -> Experiment {
 
 /// All of them, named.
 pub fn all() -> Vec<(&'static str, Experiment)> {
-    vec![
+    let mut all = vec![
         ("passing", passing()),
         ("two-versions", two_versions()),
         ("interrupted", interrupted()),
@@ -452,5 +452,7 @@ pub fn all() -> Vec<(&'static str, Experiment)> {
         ("iter8-multi-loop", iter8_multi_loop()),
         ("large", extremes::large()),
         ("hostile", extremes::hostile()),
-    ]
+    ];
+    all.extend(rollouts::all());
+    all
 }

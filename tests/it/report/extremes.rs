@@ -15,6 +15,7 @@ use serde_json::json;
 use super::documents::{
     Behaviour, FAST, SLOW, add_load, assess, both_done, experiment, http_and_assess, name_versions, record, start, task,
 };
+use super::rollouts;
 
 /// As large as documents get: 20 endpoints and 5 versions.
 pub fn large() -> Experiment {
@@ -131,6 +132,7 @@ pub fn hostile() -> Experiment {
         meta.units = Some(format!("{script}{long}"));
         meta.description = long.clone();
     }
+    let rollout = rollouts::hostile(&format!("Authorization: Bearer hunter2hunter2 {script}\n{command}\n{rtl} {long}"));
     let mut broken = record(&long, TaskStatus::Failed, -5_000_000_000, 9_000_000_000);
     broken.error = Some(format!("{script}\n{rtl}\n{long}"));
     broken.notes = vec![long.clone(), script.to_owned()];
@@ -147,6 +149,7 @@ pub fn hostile() -> Experiment {
     let mut found = experiment(insights, spec, vec![broken]);
     let result = found.result.as_mut().unwrap();
     result.failure = true;
+    result.rollout = Some(rollout);
     result.iter8_version = Some(format!("{script}{long}"));
     found
 }

@@ -1,6 +1,7 @@
 //! `iter8 k rollout`, with KServe's real manager on a real control plane.
 
 mod changes;
+mod counted;
 mod faults;
 mod gateway;
 mod job;
@@ -8,6 +9,7 @@ mod kill_points;
 mod llm;
 mod measured;
 mod new_model;
+mod observed;
 mod refusals;
 mod replays;
 mod rollout_case;

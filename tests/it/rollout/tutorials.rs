@@ -114,3 +114,29 @@ fn the_kserve_tutorial_works_command_by_command() {
         }
     });
 }
+
+#[test]
+fn the_bentoml_tutorial_works_command_by_command() {
+    let tutorial = Tutorial {
+        file: "bentoml-canary.md",
+        namespace: "kserve-deployments",
+        service: "iris-classifier",
+        models: vec![
+            ("iris-classifier:xgb", Model::new("xgb")),
+            ("iris-classifier:rf", Model::new("rf").decision_tree()),
+        ],
+    };
+    tutorial.follow(|gateway, block, output| {
+        let split = |expected: &[(u32, u64)]| tutorial.wait_for_split(gateway, expected);
+        match block {
+            "first" => split(&[(1, 100)]),
+            "canary" | "set" => split(&[(2, 20), (1, 80)]),
+            "half" => split(&[(2, 50), (1, 50)]),
+            "promote" | "next" => split(&[(2, 100)]),
+            "run" => split(&[(3, 100)]),
+            "experiment" => eprintln!("{}", output.stdout),
+            "setup" | "predict" | "count" | "clean" => {}
+            other => panic!("unknown block {other}"),
+        }
+    });
+}

@@ -11,6 +11,7 @@ pub(crate) mod launch;
 pub(crate) mod report;
 pub mod resolve;
 pub(crate) mod rollout;
+pub(crate) mod rollout_commands;
 pub(crate) mod rollout_target;
 pub(crate) mod run;
 pub(crate) mod schema;

@@ -47,6 +47,15 @@ impl FromStr for TargetName {
 }
 
 impl TargetKind {
+    /// Returns the value of the task `rollout` that names a target of this kind.
+    pub(crate) fn value(self) -> &'static str {
+        match self {
+            Self::Service => "isvc",
+            Self::Routemap => "routemap",
+            Self::Llm => "llmisvc",
+        }
+    }
+
     fn named(kind: &str) -> Result<Self, String> {
         match kind.to_ascii_lowercase().as_str() {
             "isvc" | "inferenceservice" | "inferenceservices" | "inferenceservices.serving.kserve.io" => {

@@ -17,6 +17,9 @@ pub struct PermissionValues {
     /// Value with a list of objects of any kind: maps with `group`, `resource` and `name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<&'static str>,
+    /// Verbs on the objects of the list.
+    #[serde(rename = "listVerbs")]
+    pub list_verbs: &'static [&'static str],
 }
 
 /// Value that names objects of one kind: a name, or a list of names.

@@ -259,6 +259,15 @@ impl<'a> Claim<'a> {
     }
 }
 
+/// Start of the name of the Lease of an InferenceService.
+pub(crate) const SERVICE: &str = "iter8-rollout-isvc-";
+
+/// Start of the name of the Lease of a routemap.
+pub(crate) const ROUTEMAP: &str = "iter8-rollout-routemap-";
+
+/// Start of the name of the Lease of an LLMInferenceService.
+pub(crate) const LLM: &str = "iter8-rollout-llmisvc-";
+
 /// API group of Leases.
 pub(crate) const LEASE_GROUP: &str = "coordination.k8s.io";
 

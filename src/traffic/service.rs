@@ -348,9 +348,6 @@ pub(crate) const GROUP: &str = "serving.kserve.io";
 /// Plural name of InferenceServices.
 pub(crate) const RESOURCE: &str = "inferenceservices";
 
-/// Start of the name of the Lease of an InferenceService.
-pub(crate) const LEASE_PREFIX: &str = "iter8-rollout-isvc-";
-
 /// Returns the reference of an InferenceService.
 pub(crate) fn inference_service(name: &str, namespace: Option<&str>) -> ObjectRef {
     let kind = ResourceKind { group: GROUP.to_owned(), version: "v1beta1".to_owned(), resource: RESOURCE.to_owned() };

@@ -21,7 +21,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $object := index $values ($row.list | default "") -}}
-{{- $objects = append $objects (list (printf "%s/%s/list,watch" ($object.group | default "") $object.resource) $object.name) -}}
+{{- $objects = append $objects (list (printf "%s/%s/%s" ($object.group | default "") $object.resource (join "," $row.listVerbs)) $object.name) -}}
 {{- end -}}
 {{- if and (not $objects) (not $row.within) -}}
 {{- $known := list -}}

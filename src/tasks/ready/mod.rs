@@ -62,6 +62,7 @@ fn permissions() -> PermissionValues {
         namespace: "namespace",
         kinds: KINDS.iter().map(kind).collect(),
         list: Some("resources"),
+        list_verbs: VERBS,
     }
 }
 

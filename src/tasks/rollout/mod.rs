@@ -1,8 +1,9 @@
-//! The `rollout` task: moves the traffic of an InferenceService to the percent of the current step.
+//! The `rollout` task: moves the traffic of its target to the percent of the current step.
 //!
 //! It runs once per loop, before the tasks that analyze the step; the pipeline decides after each loop what comes next, with the state
 //! machine of [`crate::rollout::steps`].
 
+mod target;
 mod values;
 
 use std::time::Duration;
@@ -10,35 +11,32 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use self::target::TargetObject;
 use self::values::{RolloutWith, StepMap};
-use super::permissions::{KindValue, PermissionValues};
 use super::{Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind};
-use crate::manifests::dns_names;
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
-use crate::model::object::{ObjectRef, Permission};
 use crate::model::path::FieldPath;
 use crate::model::rollout::{RolloutPhase, RolloutRecord, StepRecord};
 use crate::ports::cluster::Cluster;
 use crate::ports::{BoxFuture, Clock};
 use crate::rollout::change::Change;
 use crate::rollout::steps::{self, Policy};
-use crate::traffic::claim::{Claim, LEASE_GROUP, LEASES, lease};
+use crate::traffic::claim::Claim;
 use crate::traffic::error::TrafficErrorKind;
-use crate::traffic::service::{GROUP, LEASE_PREFIX, RESOURCE, inference_service};
-use crate::traffic::{Expected, Observed, ServiceTraffic, Target, TrafficError};
+use crate::traffic::{Expected, Observed, Target, TrafficError};
 use crate::values::input::{InputError, typed};
 
 /// Registry entry.
 pub(super) const KIND: TaskKind = TaskKind {
     name: NAME,
     value_names: &[NAME],
-    summary: "move the traffic of an InferenceService to its newest revision in steps",
+    summary: "move traffic to a new version in steps, each judged by SLOs",
     from_values,
     parse,
     with_schema: |generator| generator.subschema_for::<RolloutWith>(),
     values_schema: |_, generator| values::values_schema(generator),
-    permissions: Some(permissions),
+    permissions: Some(target::permissions),
 };
 
 /// Name of the task, and of its values.
@@ -59,24 +57,6 @@ const MAX_MAX_EXTENSIONS: u64 = 1_000;
 /// Maximum number of steps.
 const MAX_STEPS: usize = 100;
 
-/// Verbs that a rollout needs on its object.
-const VERBS: &[&str] = &["list", "watch", "patch"];
-
-/// Verb to create the Lease. A Role cannot restrict it to a name.
-const CREATE: &[&str] = &["create"];
-
-fn permissions() -> PermissionValues {
-    let lease = |verbs| KindValue { value: "isvc", group: LEASE_GROUP, resource: LEASES, prefix: LEASE_PREFIX, verbs };
-    let object = KindValue { value: "isvc", group: GROUP, resource: RESOURCE, prefix: "", verbs: VERBS };
-    PermissionValues {
-        task: NAME,
-        within: "",
-        namespace: "namespace",
-        kinds: vec![object, lease(VERBS), lease(CREATE)],
-        list: None,
-    }
-}
-
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let with: RolloutWith = typed(values, "")?;
     Ok(vec![TaskSpec { task: Some(NAME.to_owned()), with: Some(json!(with)), ..TaskSpec::default() }])
@@ -89,26 +69,14 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }
     let with: RolloutWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
     let at = FieldPath::from("with");
-    let name = with.isvc.ok_or_else(|| {
-        InputError::new(at.clone().key("isvc"), "required").with_hint("for example: --set rollout.isvc=sklearn-iris")
-    })?;
-    let invalid = |field: &str, text: &str, expected: &str| {
-        InputError::new(at.clone().key(field), format!("`{text}` is not a valid {expected}"))
-    };
-    if !dns_names::is_subdomain(&name) {
-        return Err(invalid("isvc", &name, "object name; expected lowercase letters, digits, `-` and `.`"));
-    }
-    if let Some(namespace) = with.namespace.as_deref().filter(|namespace| !dns_names::is_label(namespace)) {
-        return Err(invalid("namespace", namespace, "namespace; expected lowercase letters, digits and `-`"));
-    }
+    let target = TargetObject::read(&with, &at)?;
     let max_extensions = with.max_extensions.unwrap_or(MAX_EXTENSIONS);
     if !(1..=MAX_MAX_EXTENSIONS).contains(&max_extensions) {
         let message = format!("`{max_extensions}` is out of range; expected 1 to {MAX_MAX_EXTENSIONS}");
         return Err(InputError::new(at.key("maxExtensions"), message));
     }
     Ok(Box::new(Rollout {
-        name,
-        namespace: with.namespace,
+        target,
         steps: read_steps(&with.steps, &at.key("steps"))?,
         interval: with.interval.map_or(Duration::ZERO, |interval| interval.0),
         policy: Policy {
@@ -171,8 +139,7 @@ struct Step {
 
 /// A parsed `rollout` task.
 pub struct Rollout {
-    name: String,
-    namespace: Option<String>,
+    target: TargetObject,
     steps: Vec<Step>,
     interval: Duration,
     /// Reactions to analyses that do not pass.
@@ -186,13 +153,12 @@ pub struct Rollout {
 impl Rollout {
     /// Returns the target.
     pub(crate) fn target<'a>(&self, cluster: &'a dyn Cluster) -> Box<dyn Target + 'a> {
-        Box::new(ServiceTraffic::of(cluster, self.object()))
+        self.target.in_cluster(cluster)
     }
 
     /// Returns the claim on the target.
     pub(crate) fn claim<'a>(&self, cluster: &'a dyn Cluster, clock: &'a dyn Clock) -> Claim<'a> {
-        let target = format!("InferenceService {}", self.name);
-        Claim::new(cluster, clock, self.lease(), target)
+        Claim::new(cluster, clock, self.target.lease(), self.target(cluster).describe())
     }
 
     /// Returns the record of the rollout before its first step. Fails if there is nothing to roll out.
@@ -234,14 +200,6 @@ impl Rollout {
                 .map(|step| StepRecord { percent: step.percent, pause: step.pause, ..StepRecord::default() })
                 .collect(),
         })
-    }
-
-    fn object(&self) -> ObjectRef {
-        inference_service(&self.name, self.namespace.as_deref())
-    }
-
-    fn lease(&self) -> ObjectRef {
-        lease(LEASE_PREFIX, &self.name, self.namespace.as_deref())
     }
 
     /// Moves the traffic to the percent of the current step, waits until the cluster shows it, and then for the interval.
@@ -305,16 +263,7 @@ impl Rollout {
 
 impl Task for Rollout {
     fn facts(&self) -> TaskFacts {
-        let permission = |object: ObjectRef, verbs| Permission { object, verbs };
-        TaskFacts {
-            permissions: vec![
-                permission(self.object(), VERBS),
-                permission(self.lease(), VERBS),
-                permission(self.lease(), CREATE),
-            ],
-            recorded: Recorded::Outcome,
-            ..TaskFacts::default()
-        }
+        TaskFacts { permissions: self.target.permissions(), recorded: Recorded::Outcome, ..TaskFacts::default() }
     }
 
     fn as_rollout(&self) -> Option<&Rollout> {
@@ -339,11 +288,15 @@ mod tests {
     fn mistakes_are_named_with_their_paths() {
         let steps = |steps: Value| mistake(json!({"isvc": "iris", "steps": steps}));
         for (found, expected) in [
-            (mistake(json!({"steps": [10]})), "with.isvc: required"),
+            (mistake(json!({"steps": [10]})), "with: no target is given; expected one of isvc, routemap, llmisvc"),
             (mistake(json!({"isvc": "../x", "steps": [10]})), "with.isvc: `../x` is not a valid object name"),
             (
                 mistake(json!({"isvc": "iris", "namespace": "a.b", "steps": [10]})),
                 "with.namespace: `a.b` is not a valid namespace",
+            ),
+            (
+                mistake(json!({"isvc": "iris", "routemap": "m", "steps": [10]})),
+                "with.routemap: cannot be combined with `isvc`",
             ),
             (mistake(json!({"isvc": "iris"})), "with.steps: required: at least one percent below 100"),
             (

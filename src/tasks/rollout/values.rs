@@ -13,16 +13,28 @@ const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
 /// Pattern of a namespace.
 const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
-/// Moves the traffic of an InferenceService to its newest revision in steps. The tasks that follow it in the spec analyze each step, as
-/// one loop of the experiment; the SLOs decide if the rollout goes on.
+/// Moves traffic to a candidate in steps: to the newest revision of an InferenceService, version 1 of a routemap, or an
+/// LLMInferenceService. The tasks that follow it in the spec analyze each step, as one loop of the experiment; the SLOs decide if the
+/// rollout goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct RolloutWith {
-    /// InferenceService of KServe.
+    /// InferenceService of KServe. One of `isvc`, `routemap` and `llmisvc` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = NAME))]
     pub(super) isvc: Option<String>,
-    /// Namespace of the InferenceService. Default: the namespace of the experiment.
+    /// Routemap with two versions, whose weights are annotations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = NAME))]
+    pub(super) routemap: Option<String>,
+    /// LLMInferenceService that is the candidate of a group of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = NAME))]
+    pub(super) llmisvc: Option<String>,
+    /// Other objects that the rollout reads or changes, for the Role of a launch: objects and routes of a routemap, HTTPRoutes of KServe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resources: Option<Vec<OtherObject>>,
+    /// Namespace of the target. Default: the namespace of the experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = NAMESPACE))]
     pub(super) namespace: Option<String>,
@@ -51,6 +63,21 @@ pub(crate) struct RolloutWith {
     /// Maximum time to wait for a person; the run then ends, and the rollout stays paused. Default: without limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause_timeout: Option<PositiveDuration>,
+}
+
+/// An object that the target consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OtherObject {
+    /// API group, such as `apps`. Default: the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) group: String,
+    /// Plural name of the kind, such as `deployments`.
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) resource: String,
+    /// Name of the object.
+    #[schemars(extend("pattern" = NAME))]
+    pub(super) name: String,
 }
 
 /// A step with settings.

@@ -80,6 +80,7 @@ fn permissions() -> PermissionValues {
             kind("routemap", "", "configmaps"),
         ],
         list: Some("resources"),
+        list_verbs: VERBS,
     }
 }
 

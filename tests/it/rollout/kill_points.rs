@@ -108,6 +108,15 @@ impl World {
         self.state.lock().unwrap().document.clone().unwrap().result.unwrap().rollout.unwrap()
     }
 
+    /// The document says that the current step has its traffic, and the step is not over.
+    fn has_started_analysis(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        let record = state.document.as_ref().and_then(|document| document.result.as_ref()?.rollout.as_ref());
+        record.is_some_and(|record| {
+            record.phase == RolloutPhase::Progressing && record.current().is_some_and(|step| step.reached.is_some())
+        })
+    }
+
     /// Verdict that the document has and that the rollout has not taken into account yet: the step, and the outcome.
     fn unjudged(&self) -> Option<(usize, Outcome)> {
         let result = self.state.lock().unwrap().document.clone()?.result?;
@@ -314,11 +323,16 @@ fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
             for call in 0..calls {
                 let world = World::new(&[Satisfied], Some((call, true)));
                 assert!(world.run_at(first).await.is_none());
+                let unjudged = world.unjudged();
+                let is_ahead = world.has_started_analysis();
                 // A window that starts in the future fails the analysis, which is inconclusive.
                 let _failed_analysis = world.run_at(second).await.unwrap();
                 let record = world.record();
                 let context = format!("{first} to {second} at {call}");
                 check(&world, &context);
+                if first == hour && is_ahead && unjudged.is_none() {
+                    assert_eq!(record.phase, RolloutPhase::RolledBack, "{context}: {record:?}");
+                }
                 if second == hour {
                     assert_eq!(record.phase, RolloutPhase::Promoted, "{context}: {record:?}");
                 }

@@ -7,6 +7,7 @@ use crate::controller::controller_case::{
 };
 use crate::kubernetes::cluster_case::Running;
 use crate::support::cli_case::CliOutput;
+use crate::support::echo_server::EchoServer;
 use crate::support::files;
 use crate::support::helm::Helm;
 use crate::support::transcript::transcript;
@@ -83,6 +84,22 @@ fn a_candidate_of_a_routemap_goes_up_step_by_step_and_is_promoted() {
     shop.case.wait_for_weights("shop", &[("shop-0", 100)]);
     shop.rollout(&["status", TARGET, "-o", "json"]).snapshot(0);
     shop.rollout(&["tags", TARGET, "on"]).snapshot(2);
+}
+
+#[test]
+fn a_routemap_is_rolled_out_in_steps_judged_by_slos() {
+    let Some(shop) = Shop::new() else { return };
+    let url = format!("http.url={},http.numRequests=20,http.qps=20", EchoServer::plain().url());
+    let run = |slo: &str| {
+        let flags = ["run", TARGET, "--steps", "20,50", "--analysis", "http,assess", "--set", &url, "--set", slo];
+        shop.rollout(&flags)
+    };
+    run("assess.SLOs.upper.http/latency-mean=0").expect(1, &["shop-1 was rolled back: at 20 %: 1 of 1 violated"]);
+    shop.case.wait_for_weights("shop", &[("shop-0", 100)]);
+    run("assess.SLOs.upper.http/error-rate=0").expect(0, &["shop-1 was promoted (20 → 50 → 100 %)"]);
+    shop.case.wait_for_weights("shop", &[("shop-0", 0), ("shop-1", 100)]);
+    let lease = shop.case.get("leases", "iter8-rollout-routemap-shop-routemap");
+    assert_eq!(lease["metadata"]["annotations"]["iter8.tools/rollout-phase"], "promoted");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::ServiceArgs;
+use super::TargetArgs;
 use crate::app::error::AppError;
-use crate::app::rollout::{Aborted, RunningRollout};
+use crate::app::rollout_commands::{Aborted, RunningRollout};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
@@ -15,7 +15,7 @@ use crate::model::duration::GoDuration;
 #[command(after_help = "Examples:\n  iter8 k rollout resume sklearn-iris")]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
 }
 
 /// Flags of `k rollout abort`.
@@ -23,7 +23,7 @@ pub(crate) struct ResumeArgs {
 #[command(after_help = "Examples:\n  iter8 k rollout abort sklearn-iris")]
 pub(crate) struct AbortArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     /// Maximum time to wait until the traffic has moved
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: GoDuration,
@@ -31,9 +31,10 @@ pub(crate) struct AbortArgs {
 
 /// Resumes a paused rollout.
 pub(super) async fn resume(args: ResumeArgs) -> Result<Exit, AppError> {
-    let (cluster, namespace) = args.service.cluster().await?;
-    let name = &args.service.name;
-    RunningRollout::new(&cluster, &namespace, name).resume().await?;
+    let place = args.target.cluster().await?;
+    let (target, name) = (args.target.rollout(&place)?, &args.target.target);
+    RunningRollout::new(&place.0, &place.1, name, &target).resume().await?;
+    let name = &name.name;
     output::to_stdout(&format!("the rollout of {name} is resumed\n"))?;
     Ok(Exit::Done)
 }
@@ -41,10 +42,11 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<Exit, AppError> {
 /// Aborts a rollout.
 pub(super) async fn abort(args: AbortArgs) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
-    let (cluster, namespace) = args.service.cluster().await?;
-    let name = &args.service.name;
+    let place = args.target.cluster().await?;
+    let (target, name) = (args.target.rollout(&place)?, &args.target.target);
     let mut say = |line: &str| output::to_stderr(&format!("{line}\n"));
-    let rollout = RunningRollout::new(&cluster, &namespace, name);
+    let rollout = RunningRollout::new(&place.0, &place.1, name, &target);
+    let name = &name.name;
     let aborted = tokio::select! {
         aborted = rollout.abort(args.timeout.0, &mut say) => aborted?,
         () = interruption.stop.cancelled() => return Ok(interruption.exit()),

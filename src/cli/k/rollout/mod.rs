@@ -38,23 +38,6 @@ pub(crate) enum RolloutCommand {
     Tags(change::TagsArgs),
 }
 
-/// An InferenceService.
-#[derive(Debug, Args)]
-struct ServiceArgs {
-    /// Name of the InferenceService
-    #[arg(value_name = "NAME")]
-    name: String,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-}
-
-impl ServiceArgs {
-    /// Returns the cluster and the namespace.
-    async fn cluster(&self) -> Result<(LazyCluster, String), AppError> {
-        cluster(&self.cluster).await
-    }
-}
-
 async fn cluster(args: &ClusterArgs) -> Result<(LazyCluster, String), AppError> {
     let options = args.options();
     let namespace = namespace_without_connecting(&options).await?;

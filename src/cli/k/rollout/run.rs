@@ -3,12 +3,13 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::ServiceArgs;
+use super::TargetArgs;
 use crate::app::assert::AssertCondition;
 use crate::app::cluster::ConnectOptions;
 use crate::app::env::{Adapters, FileStore};
 use crate::app::error::AppError;
 use crate::app::rollout::LazyCluster;
+use crate::app::rollout_target::TargetName;
 use crate::app::run::ResultPolicy;
 use crate::app::values::{Network, Source, Values};
 use crate::cli::document::RunDirArgs;
@@ -32,7 +33,7 @@ use crate::model::duration::GoDuration;
 The exit code is 0 after a promotion, 1 if violated SLOs ended the rollout, 5 if nothing decided it.")]
 pub(crate) struct RolloutRunArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    target: TargetArgs,
     /// Percents of the traffic, in rising order; `:pause` after one waits for `k rollout resume`
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', value_parser = step)]
     steps: Vec<Value>,
@@ -96,7 +97,7 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let adapters = Adapters::default();
-    let options: ConnectOptions = args.service.cluster.options();
+    let options: ConnectOptions = args.target.cluster.options();
     let cluster = LazyCluster::new(options);
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
@@ -118,7 +119,8 @@ impl RolloutRunArgs {
     async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         let given = self.values.merged_with(&[], network).await?.value;
         let listed = given["tasks"].as_array().cloned().unwrap_or_default();
-        let mut flags = vec![format!("rollout.isvc={}", json!(self.service.name))];
+        let TargetName { kind, name } = &self.target.target;
+        let mut flags = vec![format!("rollout.{}={}", kind.value(), json!(name))];
         if !listed.contains(&json!("rollout")) {
             flags.push("tasks=[\"rollout\"]".to_owned());
             if self.analysis.is_empty() && given["rollout"]["analysis"].is_null() && !listed.is_empty() {

@@ -28,15 +28,29 @@ pub(super) async fn run(
     policy: ResultPolicy,
     env: &Env<'_>,
 ) -> Result<RunEnd, PipelineError> {
+    if env.recording.is_some() || env.fleet.is_some() {
+        let message =
+            "a rollout cannot be recorded, replayed or shared between pods: it moves the traffic of a cluster";
+        let hint = "run it without --record and --replay, in one pod";
+        return Err(TrafficError::new(TrafficErrorKind::Refused, message, hint).into());
+    }
     let target = rollout.target(env.cluster);
     let claim = rollout.claim(env.cluster, env.clock);
     let holder = document.owner();
     claim.acquire(&holder).await?;
     let (target, claim, holder) = (target.as_ref(), &claim, holder.as_str());
     let end = Driver { document, tasks, index, rollout, target, claim, holder, env }.run(policy).await;
-    // A rollout that has not ended stays claimed: the traffic is in the middle.
-    if document.experiment().rollout().is_none_or(|record| record.phase.is_over()) {
-        claim.release().await;
+    match document.experiment().rollout().filter(|record| !record.phase.is_over()) {
+        None => claim.release().await,
+        // It stays claimed: the traffic is in the middle.
+        Some(record) if matches!(end, Ok(RunEnd::Interrupted)) => {
+            let line = format!(
+                "the traffic of {} stays as it is: run the experiment again to go on, or `iter8 k rollout abort` to roll back",
+                record.target
+            );
+            env.observer.observe(Event::TaskLog { index, line });
+        }
+        Some(_) => {}
     }
     end
 }

@@ -71,7 +71,7 @@ pub(crate) fn judged(record: &RolloutRecord, policy: Policy, analysis: Analysis,
     let mut record = RolloutRecord { judged_loop: loop_number, ..record.clone() };
     let at = record.step;
     let Some(step) = record.steps.get_mut(at) else { return record };
-    step.analyses += 1;
+    step.analyses = step.analyses.saturating_add(1);
     step.outcome = Some(outcome);
     step.reason = Some(reason.clone());
     let (percent, pause, analyses) = (step.percent, step.pause, step.analyses);
@@ -105,7 +105,7 @@ pub(crate) fn failed(record: RolloutRecord, policy: Policy, reason: &str, now: D
 fn advanced(mut record: RolloutRecord, now: DateTime<Utc>) -> RolloutRecord {
     end_step(&mut record, now);
     record.reason = None;
-    record.step += 1;
+    record.step = record.step.saturating_add(1);
     record.phase = match record.step < record.steps.len() {
         true => RolloutPhase::Progressing,
         false => RolloutPhase::Promoting,
@@ -117,8 +117,11 @@ fn paused(record: RolloutRecord, reason: String) -> RolloutRecord {
     RolloutRecord { phase: RolloutPhase::Paused, reason: Some(reason), ..record }
 }
 
-/// Goes on after a pause: with the next step if the current one has passed, else with another analysis.
+/// Goes on after a pause: with the next step if the current one has passed, else with another analysis; after all steps, with the promotion.
 pub(crate) fn resumed(record: &RolloutRecord, now: DateTime<Utc>) -> RolloutRecord {
+    if record.current().is_none() {
+        return RolloutRecord { phase: RolloutPhase::Promoting, reason: None, ..record.clone() };
+    }
     let has_passed = record.current().is_some_and(|step| step.outcome == Some(Outcome::Satisfied));
     match has_passed {
         true => advanced(record.clone(), now),

@@ -53,6 +53,15 @@ fn a_gate_lets_the_next_step_start_and_a_hold_repeats_the_analysis() {
 }
 
 #[test]
+fn a_promotion_that_failed_is_tried_again_after_a_pause() {
+    let promoting = after(&record(&[(10, false)]), Policy::default(), Outcome::Satisfied);
+    assert_eq!(promoting.phase, Promoting);
+    let policy = Policy { on_failure: OnFailure::Pause, ..Policy::default() };
+    let paused = failed(promoting, policy, "timeout", NOW);
+    assert_eq!((paused.phase, resumed(&paused, NOW).phase), (Paused, Promoting));
+}
+
+#[test]
 fn nothing_but_a_satisfied_analysis_moves_traffic_to_the_candidate() {
     let reactions = [OnFailure::Rollback, OnFailure::Pause, OnFailure::None];
     let reactions_to_doubt = [OnInconclusive::Hold, OnInconclusive::Extend, OnInconclusive::Rollback];

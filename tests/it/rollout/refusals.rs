@@ -79,3 +79,16 @@ fn percents_outside_of_0_to_100_are_refused() {
         set.expect(2, &[&format!("invalid value '{percent}' for '--percent <PERCENT>'")]);
     }
 }
+
+#[test]
+fn a_rollout_in_steps_is_neither_recorded_nor_replayed() {
+    let cli = crate::support::cli_case::CliCase::new();
+    let flags =
+        ["--set", "tasks={rollout,http,assess},rollout.isvc=iris,rollout.steps={10},http.url=http://127.0.0.1:1/"];
+    let slo = ["--set", "assess.SLOs.upper.http/error-rate=0", "--record", "recording"];
+    let run = cli.run(["run"].into_iter().chain(flags).chain(slo));
+    run.expect(
+        2,
+        &["error: a rollout cannot be recorded, replayed or shared between pods", "hint: run it without --record"],
+    );
+}

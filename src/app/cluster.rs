@@ -62,8 +62,8 @@ pub(crate) fn shard_index(
     Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }
 
-/// Returns the policy of a run that starts anew, unless the experiment has a rollout to go on with. The pod of a Job also takes up one that has
-/// ended, which the pod before it may have left without releasing its claim.
+/// Returns `Fresh`, or `Resume` if the experiment has a rollout to continue. The pod of a Job also continues a rollout that has ended, because
+/// the previous pod may have been killed before it released its claim.
 pub(crate) fn policy_of_new_run(stored: &Stored, revision: i64, is_job: bool) -> ResultPolicy {
     let result = stored.document.as_ref().and_then(|document| document.result.as_ref());
     let result = result.filter(|result| result.revision.is_none_or(|of_result| of_result == revision));

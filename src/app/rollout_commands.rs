@@ -22,9 +22,9 @@ pub(crate) struct RunningRollout<'a> {
 
 /// End of an abort.
 pub(crate) enum Aborted {
-    /// The run that drives the rollout has rolled back, or ended otherwise: its last phase.
+    /// Last phase of a rollout that its own run has ended, by a rollback or otherwise.
     ByItsRun(Option<String>),
-    /// No run drove it any more, so it was rolled back from here.
+    /// Its run was no longer active, so this process rolled it back.
     Here(Box<Changed>),
 }
 
@@ -57,7 +57,7 @@ impl<'a> RunningRollout<'a> {
             }
             if state.is_silent(SystemClock.now()) {
                 let message = format!("the rollout of {name} is paused, but its run has ended: {holder}");
-                let hint = "run that experiment again, and it goes on from there; or `iter8 k rollout abort`";
+                let hint = "run that experiment again to continue from there, or run `iter8 k rollout abort`";
                 return Err(AppError::outside(message).with_hint(hint));
             }
             if self.claim.command(&state, Command::Resume).await? {
@@ -97,7 +97,7 @@ impl<'a> RunningRollout<'a> {
         let state = self.claim.state().await?;
         match state.holder.clone() {
             Some(holder) => Ok((state, holder)),
-            None => Err(AppError::input(format!("{} is in no rollout", self.name)).with_hint(
+            None => Err(AppError::input(format!("no rollout of {} is in progress", self.name)).with_hint(
                 "`iter8 k rollout run` starts one; `iter8 k rollout rollback` gives the traffic back without one",
             )),
         }

@@ -119,8 +119,8 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 
-/// Prepares an experiment that is resolved from values, with the earlier result that it goes on from. A run that starts anew goes on with a
-/// rollout that has not ended.
+/// Prepares an experiment that is resolved from values, with the earlier result that it continues. Even a fresh run continues a rollout that has
+/// not ended.
 pub(crate) async fn prepare(
     resolved: Resolved,
     policy: ResultPolicy,
@@ -141,7 +141,7 @@ pub(crate) async fn prepare(
     Ok((prepared, policy))
 }
 
-/// Loads the earlier result that a run goes on from, if there is one.
+/// Loads the earlier result that a run continues, if there is one.
 async fn earlier(
     policy: ResultPolicy,
     store: &FileStore,

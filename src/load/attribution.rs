@@ -1,7 +1,7 @@
 //! Attribution of responses to the versions that sent them, behind a router that splits the requests to one target.
 //!
-//! A response is not trusted: what it says is compared with the values that are known before the run, and is otherwise of unknown
-//! origin. Values are only kept for the note on those, which bounds their length and their number.
+//! A response is not trusted: its value is compared with those that are known before the run, and any other value means an unknown
+//! origin. Unknown values are kept only for a note, which limits their length and number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Attribution {
     pub(super) fn of_header<'h>(&self, name: &str, mut values: impl Iterator<Item = &'h [u8]>) -> Origin {
         let Some(value) = values.next() else { return Err(format!("no header `{name}`")) };
         if values.any(|other| other != value) {
-            return Err(format!("several headers `{name}` that differ"));
+            return Err(format!("repeated header `{name}` has different values"));
         }
         self.of_value(value.trim_ascii()).ok_or_else(|| match is_secret_header(name) {
             true => format!("header `{name}` has another value"),
@@ -111,7 +111,7 @@ impl Attribution {
 
     /// Returns the index of the version that a value stands for.
     fn of_value(&self, value: &[u8]) -> Option<usize> {
-        // Before it is compared with each key, byte by byte.
+        // Checked first, so that long values cost no comparisons with keys.
         if value.len() > MAX_VALUE { None } else { self.values.get(value).copied() }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(of(&[b"x"]), Ok(0));
         assert_eq!(of(&[b" y ", b" y "]), Ok(1));
         assert_eq!(of(&[]).unwrap_err(), "no header `v`");
-        assert_eq!(of(&[b"x", b"y"]).unwrap_err(), "several headers `v` that differ");
+        assert_eq!(of(&[b"x", b"y"]).unwrap_err(), "repeated header `v` has different values");
         assert_eq!(of(&[b"X"]).unwrap_err(), "header `v` is `X`");
         assert_eq!(of(&[b"\xff\x80"]).unwrap_err(), "header `v` is `\u{fffd}\u{fffd}`");
         let long: &'static [u8] = vec![b'x'; 1 << 20].leak();

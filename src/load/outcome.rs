@@ -161,8 +161,8 @@ impl LoadOutcome {
         }
     }
 
-    /// Returns the part of one origin. What belongs to no version is that of the whole load: its schedule, the requests that were
-    /// dropped or sent again, bytes, connections, and the time between messages.
+    /// Returns the part of one origin. Figures that cannot be attributed are those of the whole load: its schedule, the requests that
+    /// were dropped or sent again, bytes, connections, and the time between messages.
     pub fn of_version(&self, index: usize) -> Self {
         let VersionOutcome { counts, statuses, causes, mut histograms, timeline } =
             self.versions.get(index).cloned().unwrap_or_default();

@@ -160,7 +160,7 @@ fn cause_counts(causes: &BTreeMap<Cause, (u64, Details)>) -> BTreeMap<String, Ca
     causes.iter().map(cause).collect()
 }
 
-/// Converts details; they count at most as many as there are.
+/// Converts details. The listed ones may add up to less than the total.
 fn counted(details: &Details) -> CauseCount {
     let detail = |(text, count): &(String, u64)| DetailCount { detail: text.clone(), count: *count };
     let listed: Vec<_> = details.known().iter().map(detail).collect();

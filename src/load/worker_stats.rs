@@ -52,14 +52,14 @@ pub(super) struct WorkerStats {
     pub(super) last_sent: Option<Instant>,
     pub(super) last_ended: Option<Instant>,
     /// The same per version, the last one for requests of unknown origin; empty if responses are not attributed. Every request is
-    /// recorded here besides the statistics of all, so that those are the same with and without attribution.
+    /// also recorded in the overall statistics, which are therefore the same with and without attribution.
     pub(super) versions: Vec<WorkerStats>,
     /// Reasons for unknown origins.
     pub(super) unknown: Details,
 }
 
 impl WorkerStats {
-    /// Empty statistics, for a load with or without a rate. `origins` is that of [`LoadPlan::origins`].
+    /// Creates empty statistics, for a load with or without a rate. `origins` is that of [`LoadPlan::origins`].
     ///
     /// [`LoadPlan::origins`]: super::plan::LoadPlan::origins
     pub(super) fn new(has_rate: bool, origins: usize) -> Self {

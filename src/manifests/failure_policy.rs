@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::{
 
 use super::names::CONTAINER;
 
-/// Restarts evicted pods without counting them. Gives up, by this action, on final exit codes.
+/// Builds a policy that ignores evictions, and takes `action` on final exit codes.
 pub(super) fn failure_policy(action: &str, final_exit_codes: &[i32]) -> PodFailurePolicy {
     let disrupted =
         PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: "True".to_owned() };

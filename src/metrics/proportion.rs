@@ -1,6 +1,6 @@
 //! Exact statistics of counted shares: how many of `n` responses came from each version, and if that agrees with the expected split.
 //!
-//! Nothing here is a normal approximation, because a canary's counts are small where it matters. Tails of the binomial distribution are
+//! Nothing here is a normal approximation, because a canary's counts are small when they matter. Tails of the binomial distribution are
 //! summed term by term from their largest term, which takes O(√n) steps and keeps every digit of small probabilities. The regularized
 //! beta function of `statrs` would be one call, but its continued fraction stops after 140 terms and is wrong for large counts.
 //!
@@ -138,7 +138,7 @@ pub(crate) fn binomial_test(count: u64, total: u64, share: f64) -> f64 {
 /// Tests counts of versions against their shares, which sum to 1. A version with a share of 0 and a response makes the p-value 0.
 ///
 /// Two versions are tested by [`binomial_test`]. Three and more are tested by the exact multinomial test, which sums the probabilities of
-/// all outcomes that are at most as likely as the observed one, if there are at most 200,000 outcomes (632 responses of three versions).
+/// all outcomes that are at most as likely as the observed one, if there are at most 200,000 outcomes (630 responses of three versions).
 /// Beyond that, each version is tested by itself, and the smallest p-value is multiplied by the number of versions.
 pub(crate) fn goodness_of_fit(counts: &[u64], shares: &[f64]) -> Fit {
     let certain = |p_value| Fit { p_value, method: Method::Certain };
@@ -163,7 +163,7 @@ pub(crate) fn goodness_of_fit(counts: &[u64], shares: &[f64]) -> Fit {
     }
 }
 
-/// Number of requests after which a version with this share has been seen, except with a probability of at most `significance`.
+/// Number of requests after which the probability that a version with this share has sent no response is at most `significance`.
 /// Returns `None` for a share of 0, which is never seen.
 pub(crate) fn needed(share: f64, significance: f64) -> Option<u64> {
     if !(share > 0.0 && significance > 0.0) {
@@ -178,7 +178,7 @@ fn scaled(count: u64, total: u64) -> u64 {
         return count;
     }
     let scaled = u128::from(count) * u128::from(MAX_RESPONSES) / u128::from(total);
-    // None and all remain none and all: anything else is neither.
+    // Rounding must not turn a part into none or all of the responses.
     let is_part = count > 0 && count < total;
     let scaled = u64::try_from(scaled).unwrap_or(MAX_RESPONSES);
     if is_part { scaled.clamp(1, MAX_RESPONSES - 1) } else { scaled }

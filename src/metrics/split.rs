@@ -6,7 +6,7 @@ pub use crate::model::split::UNKNOWN;
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;
 
-/// Lists the shares with their exact 95 % intervals: `78 % xgb (69–85 %), 22 % rf (15–31 %)`. Empty without requests.
+/// Lists the shares with their exact 95 % intervals: `78 % xgb (69–86 %), 22 % rf (14–31 %)`. Empty without requests.
 pub fn text<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> String {
     let counts: Vec<_> = counts.into_iter().collect();
     let total = counts.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
@@ -20,7 +20,7 @@ pub fn text<'a>(counts: impl IntoIterator<Item = (&'a str, u64)>) -> String {
     counts.into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Formats one share: `78 % (69–85 %)`. Empty without requests.
+/// Formats one share: `78 % (69–86 %)`. Empty without requests.
 pub fn share(count: u64, total: u64) -> String {
     if total == 0 {
         return String::new();
@@ -35,7 +35,7 @@ fn figures(count: u64, total: u64) -> (String, String) {
     (percent(count as f64 / total as f64), format!("{low}–{high} %"))
 }
 
-/// Formats a share as a percentage with as many decimals as it takes to tell it from 0 and from 100.
+/// Formats a share as a percentage with as many decimals as are needed to distinguish it from 0 and 100.
 fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     let distance = percent.min(100.0 - percent);

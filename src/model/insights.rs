@@ -21,7 +21,7 @@ pub struct Insights {
     /// Number of compared versions.
     pub num_versions: usize,
     /// Index of a further version, `unknown`, after the compared ones: responses of unknown origin. Absent if the newest loop had none.
-    /// It has no verdicts; those on the compared versions allow for its requests being theirs.
+    /// It has no verdicts; a compared version passes only if it still does when these requests are counted as its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_version: Option<usize>,
     /// Name and track of each version, if known.

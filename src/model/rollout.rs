@@ -1,6 +1,6 @@
 //! A rollout in steps, as the experiment document records it.
 //!
-//! The record is the state of the rollout: a run that was killed goes on from it. It is saved before the traffic moves and after.
+//! The record is the state of the rollout: after a kill, the next run continues from it. It is saved before and after the traffic moves.
 
 use std::fmt;
 

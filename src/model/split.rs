@@ -53,7 +53,7 @@ pub struct SplitVersion {
     /// Exact confidence interval of the share, in percent; its confidence is 1 - significance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
-    /// Number of responses after which a version with the expected share has been seen, except with a probability of `significance`.
+    /// Number of responses after which the probability that a version with the expected share has sent none is at most `significance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needed: Option<u64>,
 }

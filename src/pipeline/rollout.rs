@@ -1,7 +1,7 @@
 //! A rollout in steps: one loop per analysis, and between two loops the decision about what comes next.
 //!
-//! The record in the document is the only state. It is saved before each action, so a run that was killed at any point goes on from it, and
-//! moves no traffic that the record does not ask for. The loop that was analyzed last is judged from the document, not from memory.
+//! The record in the document is the only state. It is saved before each action, so after a kill at any point the next run continues from it,
+//! and moves no traffic that the record does not ask for. The loop that was analyzed last is judged from the document, not from memory.
 
 use super::document::Document;
 use super::run_loop::run_loop;
@@ -120,14 +120,14 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Starts a rollout, or takes up the one in the document.
+    /// Starts a rollout, or continues the one in the document.
     async fn begin(&mut self, policy: ResultPolicy) -> Result<RolloutRecord, PipelineError> {
         let earlier = self.document.experiment().rollout().filter(|_| policy == ResultPolicy::Resume).cloned();
         if let Some(record) = earlier {
             let (total, phase) = (record.steps.len(), record.phase);
             let step = record.step.saturating_add(1).min(total);
-            self.say(&format!("taking up the rollout of {}: {phase}, step {step} of {total}", record.target));
-            // The verdict of a loop that ended before its run was killed counts.
+            self.say(&format!("continuing the rollout of {}: {phase}, step {step} of {total}", record.target));
+            // The last run was killed after its loop had ended, so that verdict counts.
             let is_unjudged = phase == RolloutPhase::Progressing && record.judged_loop < self.loop_number();
             return match is_unjudged && self.has_analyzed() {
                 true => self.judge(record).await,
@@ -168,7 +168,7 @@ impl Driver<'_, '_> {
         let record = self.recorded(record);
         let next = match self.has_analyzed() {
             true => self.judge(record).await?,
-            // The task could not move the traffic, and has decided what follows if it could.
+            // The task did not move the traffic. The record already has the next phase, if the task could decide it.
             false => record,
         };
         match failure {
@@ -211,7 +211,7 @@ impl Driver<'_, '_> {
     /// Waits until a person resumes or aborts the rollout; `None` if nobody did in time, or the run is interrupted.
     async fn wait_for_command(&mut self, record: &RolloutRecord) -> Result<Option<Command>, PipelineError> {
         self.say(&format!("paused: {}", record.reason.as_deref().unwrap_or_default()));
-        self.say("`iter8 k rollout resume` goes on, `iter8 k rollout abort` rolls back");
+        self.say("`iter8 k rollout resume` continues, `iter8 k rollout abort` rolls back");
         let timeout = async {
             match self.rollout.pause_timeout {
                 Some(timeout) => self.env.clock.sleep(timeout).await,

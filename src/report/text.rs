@@ -129,7 +129,7 @@ fn outcome_of_tasks(summary: &Summary) -> String {
         Satisfied => format!("satisfied ({})", share(counts.satisfied, "satisfied")),
         Violated if open > 0 => format!("violated ({}, {open} inconclusive)", share(counts.violated, "violated")),
         Violated => format!("violated ({})", share(counts.violated, "violated")),
-        Inconclusive if open == 0 => "inconclusive (the split of the traffic is)".to_owned(),
+        Inconclusive if open == 0 => "inconclusive (split of the traffic)".to_owned(),
         Inconclusive => format!("inconclusive ({})", share(open, "open")),
         Unassessed => "completed (no SLOs were assessed)".to_owned(),
         Failed => "failed (a task failed)".to_owned(),

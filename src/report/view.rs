@@ -139,7 +139,7 @@ pub enum Overall {
     Satisfied,
     /// Completed, and an SLO does not hold for some version.
     Violated,
-    /// Completed; no SLO is known to be violated, but some or a split of traffic are undecided, or a rollout has not promoted the candidate.
+    /// Completed; no SLO is known to be violated, but SLOs or a split are undecided, or a rollout has not promoted the candidate.
     Inconclusive,
     /// Completed, and no SLO was assessed.
     Unassessed,

@@ -26,7 +26,7 @@ const MAX_MEMBERS: usize = 100;
 /// Longest name of an LLMInferenceService: KServe shortens that of the HTTPRoute of a longer one.
 const MAX_NAME: usize = 63 - ROUTE.len();
 
-/// Rest of the name of a member's HTTPRoute.
+/// Suffix of the name of a member's HTTPRoute.
 const ROUTE: &str = "-kserve-route";
 
 /// Rules of two LLMInferenceServices, named by the candidate.
@@ -78,7 +78,7 @@ fn group_of(object: &Value) -> Option<&str> {
     route_of(object)["group"].as_str().filter(|group| !group.is_empty())
 }
 
-/// Returns the members that KServe routes to, by the status of one of them: without those that are stopped.
+/// Returns the members that KServe routes to, as the status of one of them lists them. Stopped members are left out.
 fn members(object: &Value) -> Vec<Member> {
     let members = object["status"]["router"]["group"]["members"].as_array().into_iter().flatten().take(MAX_MEMBERS);
     let running = members.filter(|member| member["stopped"] != true);
@@ -138,7 +138,7 @@ impl Group {
     fn stable(&self, candidate: &Value) -> Result<ObjectRef, Refusal> {
         let Some(group) = group_of(candidate) else {
             return Err(refusal(
-                "it is in no group (spec.router.route.group), by whose weights KServe v0.20.0 and newer split traffic",
+                "it is not in a group (spec.router.route.group), within which KServe v0.20.0 and newer split traffic",
                 "give both versions the same `spec.router.route.group`, the stable one the weight 100 and the candidate the weight 0",
             ));
         };
@@ -147,7 +147,7 @@ impl Group {
         match others.as_slice() {
             [stable] => Ok(self.sibling(&stable.name)),
             [] => Err(refusal(
-                format!("no other member of the group {group} is ready, by its status"),
+                format!("no other member of the group {group} is ready, according to its status"),
                 "wait until the stable version is ready and KServe has seen both in the group",
             )),
             others => {
@@ -256,7 +256,7 @@ impl Pair<'_> {
     /// Describes why KServe routes nothing to a version; `None` if it does.
     fn unready(&self, side: Side) -> Option<String> {
         let name = &self.version(side).object.name;
-        // Either status lists all members; that of the stable version is not in doubt.
+        // Both statuses list all members; the stable version's is the more reliable one.
         let is_member = members(self.stable.state).iter().any(|member| member.name == *name);
         (!is_member).then(|| {
             format!("{name} is not ready: the status of {} does not list it in the group", self.stable.object.name)

@@ -154,8 +154,11 @@ fn members_that_are_no_pair_are_refused() {
     let alone = json!({"metadata": {"name": "chat-v2"}, "spec": {"router": {"route": {}}}});
     let three = [("chat-v1", 1), ("chat-v2", 1), ("chat-v3", 1)];
     for (candidate, expected) in [
-        (alone, "it is in no group (spec.router.route.group), by whose weights KServe v0.20.0 and newer split traffic"),
-        (member("chat-v2", 0, &[("chat-v2", 0)]), "no other member of the group chat is ready, by its status"),
+        (alone, "it is not in a group (spec.router.route.group), within which KServe v0.20.0 and newer split traffic"),
+        (
+            member("chat-v2", 0, &[("chat-v2", 0)]),
+            "no other member of the group chat is ready, according to its status",
+        ),
         (
             member("chat-v2", 0, &three),
             "the group chat has 2 other members (chat-v1, chat-v3); expected one, the stable version",

@@ -49,18 +49,18 @@ impl Objects {
 pub struct ObjectPatch {
     /// The object.
     pub object: ObjectRef,
-    /// The patch. With the version of the object, so that the API server refuses it if the object was changed meanwhile.
+    /// The patch. It has the object's `resourceVersion`, so the API server rejects it if the object was changed meanwhile.
     pub patch: Value,
 }
 
 /// State of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Unique ids of the objects of which a new one would be another target.
+    /// Unique ids of the objects that identify the target: a recreated one is another target.
     pub uid: String,
     /// Percent for the candidate that the specs request; `None` if they request none.
     pub percent: Option<i64>,
-    /// If only one of two weights was written: the percents before and after.
+    /// Percents before and after a change of which only one of two weights was written; `None` otherwise.
     pub half_written: Option<(i64, i64)>,
     /// Versions and their traffic.
     pub split: Split,
@@ -98,7 +98,7 @@ pub trait Rules: Send + Sync {
     /// Command that lists such targets.
     fn listing(&self) -> &'static str;
 
-    /// All objects to read, as far as they can be named. Those that are known may name more.
+    /// Returns the objects to read. Objects that are known may name more of them.
     fn objects(&self, known: &Objects) -> Vec<ObjectRef>;
 
     /// Reads the state; fails with the reason if the target cannot be rolled out.
@@ -110,7 +110,7 @@ pub trait Rules: Send + Sync {
     /// Compares the objects with the goal.
     fn check(&self, goal: &Self::Goal, known: &Objects) -> Progress;
 
-    /// Next step if the goal was not reached in time for this reason; `None` for the usual one.
+    /// Returns the hint for the user if the goal was not reached in time for this reason; `None` for the usual hint.
     fn after_timeout(&self, _goal: &Self::Goal, _reason: &str) -> Option<String> {
         None
     }

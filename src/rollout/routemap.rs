@@ -33,7 +33,7 @@ const PROBE: Weights = Weights { stable: 71, candidate: 29 };
 /// Fields of routes that copy requests.
 const MIRRORS: [&str; 3] = ["mirror", "mirrors", "requestMirror"];
 
-/// Where to read about promotions.
+/// Hint that names the documentation of promotions.
 const DOCS: &str = "see docs/reference/rollout.md";
 
 /// Rules of a routemap.
@@ -135,7 +135,7 @@ impl Weighted {
             self.routes(routemap, PROBE)?.into_iter().map(|route| Value::Object(route.object)).collect();
         if routes.iter().any(has_mirror) {
             return Err(refusal(
-                "its routes copy requests to the candidate (mirror), whose responses nobody gets",
+                "its routes copy requests to the candidate (mirror) and discard its responses",
                 "use the strategy blue-green, whose routes split requests by weights",
             ));
         }
@@ -165,7 +165,7 @@ impl Weighted {
             let kind = self.config.resource_types.get(&resource.short);
             let (Some(kind), Some(object)) = (kind, self.object_of(resource)) else { continue };
             let raw = known.get(&object).and_then(|state| serde_json::from_value::<RawObject>(state.clone()).ok());
-            // No time passes here: what the controller holds for a while is found by its routes.
+            // Without history, changes that the controller delays are not seen here; the comparison of the live routes finds them.
             let state = raw.map(|raw| Observed::new(raw, kind, None, DateTime::<Utc>::UNIX_EPOCH));
             if let Some(state) = state.filter(|state| state.is_watched) {
                 observed.insert(resource.clone(), state);
@@ -456,7 +456,7 @@ impl Rules for Weighted {
             };
         }
         let (from, to) = (view.weights(), Weights::of(percent));
-        // A weight from the routemap may be right, and be no annotation yet.
+        // A weight that comes from the routemap is written as an annotation, even if its value is right.
         let mut sides = from.order(to);
         for side in [Side::Candidate, Side::Stable] {
             if !sides.contains(&side) && view.object(side).1.and_then(annotated).is_none() {

@@ -260,7 +260,7 @@ fn routemaps_that_are_not_driven_by_two_weights_are_refused() {
             "both versions have deploy shop/wisdom-0 as their first resource, so they cannot have different weights",
         ),
         (routemap(&empty, SPLIT), "version 1 has no resource that could have the annotation iter8.tools/weight"),
-        (routemap(&two, MIRROR), "its routes copy requests to the candidate (mirror), whose responses nobody gets"),
+        (routemap(&two, MIRROR), "its routes copy requests to the candidate (mirror) and discard its responses"),
         (
             routemap(&two, MATCH),
             "its routes do not split requests by the weights of the versions, as those of the strategy canary do not",

@@ -74,7 +74,7 @@ fn percent_of(rule: &BTreeMap<String, i64>, backend: &str) -> Option<i64> {
     (sum > 0).then(|| (weight * 100 + sum / 2) / sum)
 }
 
-/// Reads the weights of a rule. Without a weight, it is 1; a backend may be there twice.
+/// Reads the weights of a rule. A missing weight is 1; a backend may be listed twice.
 fn backends(rule: &Value) -> BTreeMap<String, i64> {
     let mut weights = BTreeMap::new();
     for backend in items(&rule["backendRefs"]) {

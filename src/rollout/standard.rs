@@ -1,7 +1,7 @@
 //! Canaries of an InferenceService in Standard mode (RawDeployment): entries of `spec.canary`, which KServe runs as Deployments.
 //!
-//! KServe copies an entry's percent to the status at once, and v0.20.0 routes nothing by it (kserve/kserve#5912 came later). So the test for
-//! a change reads the HTTPRoutes. The schema of KServe's CRD does not tell these versions apart.
+//! KServe copies an entry's percent to the status immediately, but v0.20.0 does not route by it (kserve/kserve#5912 came later), and the schema
+//! of the CRD is the same in both. So the check for a change reads the HTTPRoutes.
 
 use serde_json::{Map, Value, json};
 
@@ -79,7 +79,7 @@ impl CanaryField {
             }
             Self::Unknown => {
                 "deploy each version as an InferenceService, and split the traffic with a routemap: see docs/reference/routemap.md; \
-                 the CRD does not say if this KServe has `spec.canary`, which newer ones split by"
+                 the CRD does not show if this KServe has `spec.canary`, by which newer versions split traffic"
             }
         }
     }
@@ -215,7 +215,7 @@ impl Standard {
             );
         }
         if let Some(component) = service.other_components.first() {
-            let reason = format!("it has a {}, which the canary's share of the traffic would skip", component.name);
+            let reason = format!("it has a {}, which requests to the canary would bypass", component.name);
             return refusal(reason, "split the traffic with a routemap: see docs/reference/routemap.md");
         }
         if canaries.entries.len() > 1 {
@@ -368,7 +368,7 @@ fn managers_of_canaries(canaries: &Canaries<'_>) -> Vec<String> {
     canaries.service.canary_managers.clone()
 }
 
-/// Removes values that mean nothing: KServe merges an entry over the stable predictor without them.
+/// Removes zero values, which KServe also leaves out when it merges an entry over the stable predictor.
 fn without_empty(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

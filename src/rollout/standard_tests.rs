@@ -137,7 +137,7 @@ fn changes_without_effect_or_with_another_one_are_refused() {
     let second = json!([{"predictor": {"name": "v2"}}, {"predictor": {"name": "v3"}}]);
     for (service, expected) in [
         (stopped, "KServe does not act on changes: it has the annotation serving.kserve.io/stop"),
-        (transformer, "it has a transformer, which the canary's share of the traffic would skip"),
+        (transformer, "it has a transformer, which requests to the canary would bypass"),
         (with("/spec/canary", second), "spec.canary has 2 entries (v2, v3); expected one candidate"),
     ] {
         for change in [Change::Promote, Change::Percent(20), Change::Rollback] {

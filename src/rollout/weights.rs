@@ -27,7 +27,7 @@ impl Weights {
         (sum > 0).then(|| (candidate * 100 + sum / 2) / sum)
     }
 
-    /// Returns the percents before and after a change of which only one weight was written; `None` if the weights are no such state.
+    /// Returns the percents before and after a change of which only one weight was written; `None` if the weights show no such change.
     pub(super) fn half_written(self) -> Option<(i64, i64)> {
         let Self { stable, candidate } = self;
         let is_half = stable <= 100 && candidate <= 100 && stable + candidate != 100;
@@ -41,8 +41,8 @@ impl Weights {
         }
     }
 
-    /// Returns the sides to write, in order. A run may be killed between the two, so the one comes first that leaves less traffic to the
-    /// candidate meanwhile; but never are both weights 0.
+    /// Returns the sides to write, in order. A run may be killed between the two writes, so the first one is that which leaves the candidate
+    /// less traffic, unless it would make both weights 0.
     pub(super) fn order(self, to: Self) -> Vec<Side> {
         let cost = |first: Side| {
             let half = self.with(first, to);

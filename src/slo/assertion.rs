@@ -391,7 +391,7 @@ fn reasons(insights: &Insights, failed: &[String]) -> String {
     if verdicts.is_empty() {
         return list_few(failed, MAX_LISTED, String::clone);
     }
-    // Sentences cost time, and verdicts may be many.
+    // Only the listed sentences are built, because there may be many verdicts.
     let splits: Vec<&Split> = split::unsatisfied(insights).collect();
     let reasons: Vec<Reason<'_>> =
         splits.into_iter().map(Reason::Split).chain(verdicts.into_iter().map(Reason::Verdict)).collect();

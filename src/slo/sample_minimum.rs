@@ -18,7 +18,7 @@ pub(crate) fn apply(assessment: &mut Assessment, insights: &Insights, minimum: u
     }
     let versions = insights.num_versions.max(1);
     let rows = assessment.satisfied.upper.iter_mut().chain(&mut assessment.satisfied.lower);
-    // Both have the order of the objectives.
+    // Both are in the order of the objectives.
     for (row, verdicts) in rows.zip(assessment.verdicts.chunks(versions)) {
         *row = verdicts.iter().map(|verdict| verdict.verdict == Outcome::Satisfied).collect();
     }

@@ -115,7 +115,7 @@ impl Counted<'_> {
         let unlikely = |(_, count, share): &(&str, u64, f64)| binomial_test(*count, total, *share);
         let (name, count, share) = versions().min_by(|a, b| unlikely(a).total_cmp(&unlikely(b)))?;
         Some(format!(
-            "{name} sent {count} of {total} responses ({} %), expected are {} %: the probability of such a split is {}",
+            "{name} sent {count} of {total} responses ({} %), expected {} %: the probability of such a split is {}",
             show(percent(count as f64 / total as f64)),
             show(percent(share)),
             probability(p_value)

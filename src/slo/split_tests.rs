@@ -57,12 +57,12 @@ fn a_version_with_the_wrong_share_is_named() {
     inconclusive(
         &[65, 35],
         &[80.0, 20.0],
-        "v1 sent 65 of 100 responses (65 %), expected are 80 %: the probability of such a split is 0.00041",
+        "v1 sent 65 of 100 responses (65 %), expected 80 %: the probability of such a split is 0.00041",
     );
     inconclusive(
         &[500, 200, 300],
         &[50.0, 30.0, 20.0],
-        "v3 sent 300 of 1000 responses (30 %), expected are 20 %: the probability of such a split is less than 0.000001",
+        "v3 sent 300 of 1000 responses (30 %), expected 20 %: the probability of such a split is less than 0.000001",
     );
 }
 

@@ -79,12 +79,12 @@ fn aggregated(
 ) -> Option<f64> {
     let is_any = matches!(aggregation, Aggregation::StdDev | Aggregation::Count);
     for cell in unknown.iter_recorded() {
-        // As the aggregates read it.
+        // The same value that the aggregates use.
         let value = cell.value_iterated_to();
         let harms = [unknown.lowest_equivalent(value), unknown.highest_equivalent(value)]
             .iter()
             .any(|edge| !bound.admits(*edge as f64 / MICROS_PER_MS, limit));
-        // A lower bound on a count is met by more values.
+        // More values can only help a lower bound on a count.
         let harms = if is_any { aggregation == Aggregation::StdDev || bound == Bound::Upper } else { harms };
         if harms {
             own.saturating_record_n(value, cell.count_at_value());

@@ -1,10 +1,10 @@
 //! Claim of a rollout on its target: a Lease, so that two rollouts never move the traffic of one object.
 //!
-//! The Lease is also where a person resumes or aborts the rollout, and where others see its phase. State on the InferenceService itself would
-//! not do: KServe makes a new revision for every annotation.
+//! The Lease is also where a person resumes or aborts the rollout, and where others see its phase. The InferenceService
+//! itself cannot hold this state: KServe makes a new revision for every annotation.
 //!
-//! A claim does not expire. A rollout whose run was killed has left the traffic in the middle, so the next one must not start from there
-//! unnoticed: the same experiment goes on, or a person aborts. The times in the Lease only say when the holder was last seen.
+//! A claim does not expire. A run that was killed leaves the traffic split, and another rollout must not start from there unnoticed: either
+//! the same experiment continues, or a person aborts. The times in the Lease only say when the holder was last seen.
 
 use std::time::Duration;
 
@@ -155,18 +155,18 @@ impl<'a> Claim<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(self.lost(&format!("{ATTEMPTS} attempts to claim it were in conflict with others")))
+        Err(self.lost(&format!("gave up after {ATTEMPTS} conflicts with concurrent writes")))
     }
 
     /// Shows the phase of the rollout in the Lease. Failures are only logged: the phase is information.
     pub(crate) async fn note(&self, phase: &str, reason: Option<&str>) {
         let patch = json!({"metadata": {"annotations": {PHASE: phase, REASON: reason}}});
         if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
-            tracing::warn!("the phase of the rollout is not shown in its Lease: {error}");
+            tracing::warn!("the phase of the rollout could not be written to its Lease: {error}");
         }
     }
 
-    /// Gives the claim up. Failures are only logged: the same experiment can claim the object again.
+    /// Releases the claim. Failures are only logged: the same experiment can claim the object again.
     pub(crate) async fn release(&self) {
         let patch = json!({"metadata": {"annotations": {COMMAND: null}}, "spec": {"holderIdentity": null}});
         if let Err(error) = self.cluster.patch(&self.lease, &patch).await {

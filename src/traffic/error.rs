@@ -16,7 +16,7 @@ pub struct TrafficError {
 /// Kind of a [`TrafficError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrafficErrorKind {
-    /// The change would have no effect, or another one than requested. Nothing was changed.
+    /// The change would have no effect, or a different one than requested. Nothing was changed.
     Refused,
     /// The target does not exist.
     Absent,

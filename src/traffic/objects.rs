@@ -20,7 +20,7 @@ use crate::rollout::{Objects, Progress, Rules, Split, State, Step};
 /// Attempts to change objects that others change at the same time.
 const ATTEMPTS: usize = 10;
 
-/// Rounds in which objects may name more objects.
+/// Maximum rounds of reading objects that other objects name.
 const MAX_ROUNDS: usize = 5;
 
 /// A target in a cluster.
@@ -135,7 +135,7 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
         let mut conflicts = 0;
         let mut all_warnings = Vec::new();
         'objects: loop {
-            // Read anew after a conflict, so that no state from before the last patch may follow.
+            // After a conflict, everything is read again: a watch may still yield states from before the last patch.
             let (objects, _) = self.read().await?;
             let mut watched = self.watch(&objects).await?;
             let (patches, goal, warnings) = loop {
@@ -179,7 +179,7 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
     ) -> Result<(Split, bool), TrafficError> {
         let mut is_first = true;
         'objects: loop {
-            // A new watch, which yields the current states first: none from before the patches may follow.
+            // A new watch yields the current states first, so no states from before the patches can follow.
             let (objects, _) = match self.read().await {
                 Err(error) if error.kind == TrafficErrorKind::Absent => return Err(self.lost("it was deleted")),
                 read => read?,
@@ -263,7 +263,7 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
         }
     }
 
-    /// Sorts a state: an API server that cannot be reached is tried again, and a type that the cluster lacks is noted.
+    /// Classifies the result of a read: an unreachable API server is retried, and a type that the cluster lacks is noted.
     fn state_or_retry(
         &self,
         object: &ObjectRef,
@@ -284,7 +284,7 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
         }
     }
 
-    /// Returns true if the objects name others now.
+    /// Returns true if the objects now name other objects than these.
     fn names_others(&self, objects: &[ObjectRef], known: &Objects) -> bool {
         self.rules.objects(known).iter().any(|object| !objects.contains(object))
     }

@@ -209,7 +209,7 @@ impl<'a> ServiceTraffic<'a> {
             if let Some(reason) = difference {
                 return Err(self.lost(&reason));
             }
-            // Once in the wait, any status may be one from before KServe made the revision.
+            // After the wait has begun, each status may still be from before KServe made the revision.
             if held.is_none() && service.candidate().is_none() && (is_unseen(&service) || grace_end.is_some()) {
                 let end = *grace_end.get_or_insert_with(|| Instant::now() + GRACE);
                 wait_for(UNSEEN, waiting_for, say);
@@ -249,7 +249,7 @@ impl<'a> ServiceTraffic<'a> {
     }
 
     async fn reached(&self, goal: &Goal, waiting_for: &mut String, say: Say<'_>) -> Result<Service, TrafficError> {
-        // A new watch, which yields the current state first: if no patch was needed, no other state may follow.
+        // A new watch, because it yields the current state first: if no patch was needed, no other state would follow.
         let mut states = self.cluster.watch(&self.object).await?;
         loop {
             let service = self.next(&mut states).await?;

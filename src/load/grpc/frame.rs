@@ -60,7 +60,7 @@ fn gzip(message: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
-/// Decompresses a message; `None` if it is longer than the limit, or no gzip.
+/// Decompresses a message; `None` if it is longer than the limit, or not gzip.
 fn gunzip(message: &[u8], limit: usize) -> Option<Bytes> {
     let mut plain = Vec::new();
     let limit = u64::try_from(limit).ok()?;

@@ -45,7 +45,7 @@ struct StepChart {
     pauses: Vec<[f64; 2]>,
 }
 
-/// A time with one percent.
+/// A period during which the percent does not change.
 #[derive(Clone, Serialize)]
 struct Stretch {
     state: State,
@@ -156,7 +156,7 @@ fn step_state(step: &StepReport) -> State {
     }
 }
 
-/// Draws the percent over time; `None` if no traffic has moved. The newest tasks say how long a step has lasted that has not ended.
+/// Draws the percent over time; `None` if no traffic has moved. A step that has not ended extends to the end of the newest task.
 fn chart(report: &RolloutReport, tasks: &[TaskReport]) -> Option<StepChart> {
     let since =
         |time: DateTime<Utc>| (time.signed_duration_since(report.start).num_milliseconds() as f64 / 1e3).max(0.0);

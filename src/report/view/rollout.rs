@@ -1,4 +1,4 @@
-//! Rollout in steps: its state, and what became of each step.
+//! Rollout in steps: its state, and the outcome of each step.
 
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ pub(super) fn of(record: &RolloutRecord) -> RolloutReport {
 fn step(record: &RolloutRecord, index: usize, step: &StepRecord) -> StepReport {
     let (split_after, duration) = (between(step.start, step.reached), between(step.start, step.end));
     StepReport {
-        // More is a damaged document.
+        // A higher percent means a damaged document.
         percent: step.percent.min(100),
         pause: step.pause,
         state: state(record, index, step),

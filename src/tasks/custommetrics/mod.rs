@@ -278,7 +278,7 @@ fn window_seconds(
     notes: &mut Vec<String>,
 ) -> Result<i64, TaskError> {
     let experiment = cx.experiment.result.as_ref().and_then(|result| result.start_time);
-    // Before the step, the traffic was another one.
+    // Before the step, the traffic was split differently.
     let step = cx.experiment.rollout().and_then(|rollout| rollout.current()?.reached);
     let start = version.start.or(step).or(experiment).unwrap_or(instant);
     match (window(start, instant), version.start) {

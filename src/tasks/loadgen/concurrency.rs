@@ -7,8 +7,8 @@ use super::job::Load;
 pub(in crate::tasks) enum Concurrency {
     /// One load at a time.
     Sequential,
-    /// All versions of an endpoint. One after the other they would be measured at different moments, and a service that is busier in
-    /// one of them would decide the comparison.
+    /// All versions of an endpoint. If they were measured one after the other, a change of the service's other load would be mistaken
+    /// for a difference between versions.
     Versions,
     /// All loads.
     All,

@@ -139,7 +139,7 @@ impl VersionFrom {
         }
     }
 
-    /// Returns the names of the versions in their order: that of `versions`, else the alphabet's.
+    /// Returns the names of the versions, in the order of `versions` or else alphabetically.
     fn versions(&self, at: &FieldPath) -> Result<Vec<String>, InputError> {
         let (field, names): (_, Vec<&str>) = match (&self.versions, &self.map) {
             (Some(names), _) => ("versions", names.iter().map(|Text(name)| name.as_str()).collect()),
@@ -164,7 +164,7 @@ impl VersionFrom {
         for (index, name) in names.iter().enumerate() {
             let is_valid = !name.trim().is_empty() && !name.contains(char::is_control) && name.trim() == *name;
             if !is_valid || name.chars().count() > MAX_NAME {
-                let expected = format!("expected 1 to {MAX_NAME} characters, without spaces around them");
+                let expected = format!("expected 1 to {MAX_NAME} characters, without leading or trailing spaces");
                 return Err(error(format!("`{}` is not a valid name; {expected}", name.escape_debug())));
             }
             if *name == UNKNOWN {
@@ -297,7 +297,7 @@ mod tests {
             ),
             (
                 json!({"header": "a", "versions": [" v"]}),
-                "http.versionFrom.versions: ` v` is not a valid name; expected 1 to 100 characters, without spaces around them",
+                "http.versionFrom.versions: ` v` is not a valid name; expected 1 to 100 characters, without leading or trailing spaces",
             ),
             (
                 json!({"header": "a", "map": {long: "v"}}),

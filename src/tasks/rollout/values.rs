@@ -60,7 +60,7 @@ pub(crate) struct RolloutWith {
     /// Timeout of each change of the traffic; a step whose traffic does not move in time has failed. Default: `10m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<PositiveDuration>,
-    /// Maximum time to wait for a person; the run then ends, and the rollout stays paused. Default: without limit.
+    /// Maximum time to wait for a person; the run then ends, and the rollout stays paused. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause_timeout: Option<PositiveDuration>,
 }

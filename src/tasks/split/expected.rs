@@ -7,9 +7,9 @@ use crate::rollout::service::{Service, Traffic};
 /// Reason why an object has no expected weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// Its state does not show them, at present. The split is inconclusive.
+    /// Its state does not show them at present. The split is inconclusive.
     Undecided(String),
-    /// It is not the object that is meant. The task fails.
+    /// The settings do not fit the object. The task fails.
     Mistake { message: String, hint: String },
 }
 
@@ -35,7 +35,7 @@ pub(super) fn of_service(object: &Value) -> Result<Vec<f64>, Unknown> {
     let previous = sum(&mut service.traffic.iter().filter(|traffic| !traffic.latest));
     match service.canary_traffic_percent {
         Some(percent) if percent != latest => {
-            undecided(format!("the newest revision gets {latest} % of the traffic, and {percent} % are requested"))
+            undecided(format!("the newest revision gets {latest} % of the traffic, but {percent} % is requested"))
         }
         _ => Ok(vec![previous as f64, latest as f64]),
     }
@@ -123,7 +123,7 @@ mod tests {
         );
         undecided(
             service(Some(50), "r2", &[("r2", 20, true), ("r1", 80, false)]),
-            "the newest revision gets 20 % of the traffic, and 50 % are requested",
+            "the newest revision gets 20 % of the traffic, but 50 % is requested",
         );
         undecided(service(Some(50), "r2", &[]), "the status of InferenceService iris has no traffic");
         undecided(of_service(&json!({"metadata": {"name": "a"}})), "the status of InferenceService a has no revisions");

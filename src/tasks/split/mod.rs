@@ -361,7 +361,7 @@ impl SplitTask {
     }
 }
 
-/// Reason for which there are no weights.
+/// Reason for missing weights.
 enum Refused {
     /// The split is inconclusive.
     Undecided(String),

@@ -34,7 +34,7 @@ pub(super) struct SplitValues {
     #[serde(default)]
     #[schemars(schema_with = "significance_schema")]
     pub(super) significance: Option<Number>,
-    /// Rounds counts with fractions, as Prometheus's `increase` has them. Default: such counts leave the split undecided.
+    /// Rounds counts with fractions, such as those of Prometheus's `increase`. Default: such counts leave the split undecided.
     #[serde(default)]
     pub(super) round: Option<bool>,
     /// Timeout of reading the object. Default: `60s`.

@@ -64,7 +64,7 @@ fn a_killed_pod_is_replaced_and_the_rollout_goes_on() {
     case.case.cluster.wait_for_one("pods", &case.case.namespace, "batch.kubernetes.io/job-name=canary-1-job", |pod| {
         pod["metadata"]["name"].as_str() != Some(first) && pod["status"]["phase"] == "Running"
     });
-    assert_eq!(case.rollout(&["resume", "iris"]).exits(0).stdout, "the rollout of iris is resumed\n");
+    assert_eq!(case.rollout(&["resume", "iris"]).exits(0).stdout, "resumed the rollout of iris\n");
     let conditions = ["-c", "completed", "-c", "slos", "--timeout", "120s"];
     case.case.k(["assert", "-g", "canary"].into_iter().chain(conditions)).exits(0);
     case.wait_for_traffic(&[(R2, 100)]);
@@ -72,7 +72,7 @@ fn a_killed_pod_is_replaced_and_the_rollout_goes_on() {
     assert_eq!(wait_for_phase(&case, "promoted")["spec"]["holderIdentity"], Value::Null);
     case.case.cluster.wait_for_condition("jobs", &case.case.namespace, "canary-1-job", "Complete");
     let log = node.log(&case.case.namespace, &pods(&case)[1]);
-    assert!(log.contains("taking up the rollout of InferenceService iris: paused, step 1 of 2"), "{log}");
+    assert!(log.contains("continuing the rollout of InferenceService iris: paused, step 1 of 2"), "{log}");
     drop(node);
     kserve.stop();
 }

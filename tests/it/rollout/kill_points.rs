@@ -1,4 +1,4 @@
-//! A run of a rollout that is killed at every point at which it acts on the outside world, and taken up by another run.
+//! A run of a rollout that is killed at every point at which it acts on the outside world, and continued by another run.
 //!
 //! The world is in memory, so that every point can be tried: each call that changes something is one, before and after its effect.
 

@@ -31,12 +31,12 @@ fn a_paused_rollout_is_resumed_by_a_person() {
     let Some((rollout, running)) = paused() else { return };
     rollout.case.wait_for_traffic(&[(R2, 10), (R1, 90)]);
     let resumed = rollout.case.rollout(&["resume", "iris"]);
-    assert_eq!(resumed.exits(0).stdout, "the rollout of iris is resumed\n");
+    assert_eq!(resumed.exits(0).stdout, "resumed the rollout of iris\n");
     running.end().expect(0, &["was promoted (10 → 50 → 100 %)"]);
     rollout
         .case
         .rollout(&["resume", "iris"])
-        .expect(2, &["iris is in no rollout", "hint: `iter8 k rollout run` starts one"]);
+        .expect(2, &["no rollout of iris is in progress", "hint: `iter8 k rollout run` starts one"]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_deletion_stops_the_rollout() {
 fn a_killed_run_is_taken_up_at_its_step() {
     let Some((rollout, running)) = paused() else { return };
     drop(running);
-    let running = rollout.start(&[], "taking up the rollout of InferenceService iris: paused, step 1 of 2");
+    let running = rollout.start(&[], "continuing the rollout of InferenceService iris: paused, step 1 of 2");
     assert_eq!(rollout.record()["phase"], "paused");
     rollout.case.rollout(&["resume", "iris"]).exits(0);
     running.end().expect(0, &["was promoted (10 → 50 → 100 %)"]);

@@ -82,14 +82,14 @@ fn the_traffic_of_an_inference_service_is_expected() {
     set(50, status(50, "iris-2"));
     let (_, verdict, reason) = case.compared("split.expectedFrom.isvc=iris");
     assert!(
-        verdict == "inconclusive" && reason.starts_with("v1 sent 78 of 100 responses (78 %), expected are 50 %"),
+        verdict == "inconclusive" && reason.starts_with("v1 sent 78 of 100 responses (78 %), expected 50 %"),
         "{reason}"
     );
     // A change that has not taken effect, and a candidate that is not ready.
     set(20, status(50, "iris-2"));
     let (_, verdict, reason) = case.compared("split.expectedFrom.isvc=iris");
     let waiting =
-        "the expected split is not known: the newest revision gets 50 % of the traffic, and 20 % are requested";
+        "the expected split is not known: the newest revision gets 50 % of the traffic, but 20 % is requested";
     assert_eq!((verdict.as_str(), reason.as_str()), ("inconclusive", waiting));
     set(20, status(20, "iris-1"));
     let (_, _, reason) = case.compared("split.expectedFrom.isvc=iris");

@@ -105,7 +105,7 @@ fn a_canary_without_traffic_leaves_slos_undecided_in_any_order_of_tasks() {
     for order in ORDERS {
         counted.experiment(order, &["split.expected={80,20}"]).expect(
             0,
-            &["SLOs: 1 of 1 inconclusive (split of istio/request-count: v1 sent 65 of 100 responses (65 %), expected are 80 %"],
+            &["SLOs: 1 of 1 inconclusive (split of istio/request-count: v1 sent 65 of 100 responses (65 %), expected 80 %"],
         );
         counted.cli.run(["assert", "-c", "completed,nofailure,slos"]).snapshot(5);
         let document = counted.cli.document();

@@ -35,7 +35,7 @@ pub(super) async fn resume(args: ResumeArgs) -> Result<Exit, AppError> {
     let (target, name) = (args.target.rollout(&place)?, &args.target.target);
     RunningRollout::new(&place.0, &place.1, name, &target).resume().await?;
     let name = &name.name;
-    output::to_stdout(&format!("the rollout of {name} is resumed\n"))?;
+    output::to_stdout(&format!("resumed the rollout of {name}\n"))?;
     Ok(Exit::Done)
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum RolloutCommand {
     Rollback(change::ChangeArgs),
     /// Move the traffic to the newest revision in steps, each judged by SLOs
     Run(run::RolloutRunArgs),
-    /// Go on with a paused rollout in steps
+    /// Resume a paused rollout in steps
     Resume(commands::ResumeArgs),
     /// Roll back a rollout in steps
     Abort(commands::AbortArgs),

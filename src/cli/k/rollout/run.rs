@@ -29,7 +29,7 @@ use crate::model::duration::GoDuration;
     --analysis http,assess \\\n      \
     --set http.url=http://sklearn-iris.models.example.com/v1/models/iris:predict \\\n      \
     --set assess.SLOs.upper.http/error-rate=0.01\n  \
-    # the same command goes on with a rollout that was interrupted\n\n\
+    # the same command continues a rollout that was interrupted\n\n\
 The exit code is 0 after a promotion, 1 if violated SLOs ended the rollout, 5 if nothing decided it.")]
 pub(crate) struct RolloutRunArgs {
     #[command(flatten)]

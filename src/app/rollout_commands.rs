@@ -6,12 +6,14 @@ use super::error::AppError;
 use super::rollout::{Change, Changed};
 use super::rollout_target::{RolloutTarget, TargetKind, TargetName};
 use crate::adapters::clock::SystemClock;
-use crate::ports::Clock;
 use crate::ports::cluster::Cluster;
 use crate::traffic::claim::{self, Claim, ClaimState, Command, lease};
 
 /// Phase in which a rollout can be resumed.
 const PAUSED: &str = "paused";
+
+/// Phases of a rollout that has ended.
+const ENDED: [&str; 3] = ["promoted", "rolled back", "stopped"];
 
 /// A rollout in steps, as its claim shows it.
 pub(crate) struct RunningRollout<'a> {
@@ -45,25 +47,28 @@ impl<'a> RunningRollout<'a> {
         Self { claim: Claim::new(cluster, &SystemClock, lease, described), target, name: &name.name }
     }
 
-    /// Resumes a paused rollout.
+    /// Resumes a paused rollout, and waits until its run has taken the command.
     pub(crate) async fn resume(&self) -> Result<(), AppError> {
         let name = self.name;
-        // The holder renews its claim at any time.
-        loop {
+        let holder = loop {
             let (state, holder) = self.active().await?;
             if state.phase.as_deref() != Some(PAUSED) {
                 let phase = state.phase.as_deref().unwrap_or("starting");
                 return Err(AppError::input(format!("the rollout of {name} is not paused: it is {phase}")));
             }
-            if state.is_silent(SystemClock.now()) {
-                let message = format!("the rollout of {name} is paused, but its run has ended: {holder}");
-                let hint = "run that experiment again to continue from there, or run `iter8 k rollout abort`";
-                return Err(AppError::outside(message).with_hint(hint));
-            }
+            // The holder renews its claim at any time.
             if self.claim.command(&state, Command::Resume).await? {
-                return Ok(());
+                break holder;
             }
+        };
+        if self.claim.is_taken(Command::Resume).await? {
+            return Ok(());
         }
+        // The next run must not find it.
+        self.claim.done(Command::Resume).await;
+        let message = format!("the rollout of {name} is paused, but its run does not respond: {holder}");
+        let hint = "run that experiment again, and it continues from there; or `iter8 k rollout abort`";
+        Err(AppError::outside(message).with_hint(hint))
     }
 
     /// Aborts a rollout, and waits until the stable version has all the traffic.
@@ -72,20 +77,25 @@ impl<'a> RunningRollout<'a> {
         timeout: Duration,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Aborted, AppError> {
-        loop {
+        let holder = loop {
             let (state, holder) = self.active().await?;
-            if state.is_silent(SystemClock.now()) {
-                say(&format!("the run of {holder} has ended; rolling back from here"));
-                let changed = self.target.change(Change::Rollback, timeout, say).await?;
-                self.claim.note("rolled back", Some("aborted")).await;
-                self.claim.release().await;
-                return Ok(Aborted::Here(Box::new(changed)));
+            if state.phase.as_deref().is_some_and(|phase| ENDED.contains(&phase)) {
+                // Its run was killed before it could release the claim. Its traffic is as it should be.
+                self.claim.release(&holder).await;
+                return Ok(Aborted::ByItsRun(state.phase));
             }
             if self.claim.command(&state, Command::Abort).await? {
-                say(&format!("{holder} rolls back"));
-                break;
+                break holder;
             }
+        };
+        if !self.claim.is_taken(Command::Abort).await? {
+            say(&format!("the run of {holder} does not respond; rolling back from here"));
+            let changed = self.target.change(Change::Rollback, timeout, say).await?;
+            self.claim.note("rolled back", Some("aborted")).await;
+            self.claim.release(&holder).await;
+            return Ok(Aborted::Here(Box::new(changed)));
         }
+        say(&format!("{holder} rolls back"));
         match tokio::time::timeout(timeout, self.claim.released()).await {
             Ok(state) => Ok(Aborted::ByItsRun(state?.phase)),
             Err(_) => Err(AppError::outside(format!("the rollout of {} did not end within {timeout:?}", self.name))

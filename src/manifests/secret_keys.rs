@@ -18,9 +18,17 @@ const REFERENCE: &str = "ecretKeyRef";
 /// Returns the keys that the values of the listed tasks refer to. The chart has the same rule.
 pub(super) fn referred(values: &Value) -> BTreeSet<SecretKey> {
     let mut keys = BTreeSet::new();
-    let tasks = values["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    tasks.iter().filter_map(|task| values.get(task.as_str()?)).for_each(|values| collect(values, &mut keys));
+    tasks(values).iter().filter_map(|task| values.get(task.as_str()?)).for_each(|values| collect(values, &mut keys));
     keys
+}
+
+/// Returns the listed tasks, and those that analyze a rollout.
+fn tasks(values: &Value) -> Vec<&Value> {
+    let mut tasks: Vec<&Value> = values["tasks"].as_array().into_iter().flatten().collect();
+    if tasks.iter().any(|task| **task == "rollout") {
+        tasks.extend(values["rollout"]["analysis"].as_array().into_iter().flatten());
+    }
+    tasks
 }
 
 fn collect(value: &Value, keys: &mut BTreeSet<SecretKey>) {

@@ -192,6 +192,15 @@ fn check_rollout(tasks: &[Box<dyn Task>]) -> Vec<InputError> {
             );
         }
     }
+    for (index, task) in tasks.iter().enumerate().skip(first) {
+        if task.judges_several_loops() {
+            let message = "`consecutive` and `failureLimit` cannot be combined with a rollout, whose loops measure different traffic";
+            errors.push(
+                InputError::new(entry(index).key("with"), message)
+                    .with_hint("remove them; each step is judged by itself"),
+            );
+        }
+    }
     if tasks.iter().skip(first).all(|task| task.judges().is_none()) {
         let hint = "for example: --set \"rollout.analysis={http,assess}\" --set assess.SLOs.upper.http/error-rate=0";
         errors.push(InputError::new(entry(first), "nothing judges its steps: no `assess` follows").with_hint(hint));

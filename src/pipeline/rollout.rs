@@ -37,11 +37,11 @@ pub(super) async fn run(
     let target = rollout.target(env.cluster);
     let claim = rollout.claim(env.cluster, env.clock);
     let holder = document.owner();
-    claim.acquire(&holder).await?;
+    let has_held = claim.acquire(&holder).await?;
     let (target, claim, holder) = (target.as_ref(), &claim, holder.as_str());
-    let end = Driver { document, tasks, index, rollout, target, claim, holder, env }.run(policy).await;
+    let end = Driver { document, tasks, index, rollout, target, claim, holder, env }.run(policy, has_held).await;
     match document.experiment().rollout().filter(|record| !record.phase.is_over()) {
-        None => claim.release().await,
+        None => claim.release(holder).await,
         // It stays claimed: the traffic is in the middle.
         Some(record) if matches!(end, Ok(RunEnd::Interrupted)) => {
             let line = format!(
@@ -78,8 +78,8 @@ struct Driver<'a, 'd> {
 }
 
 impl Driver<'_, '_> {
-    async fn run(mut self, policy: ResultPolicy) -> Result<RunEnd, PipelineError> {
-        let mut record = self.begin(policy).await?;
+    async fn run(mut self, policy: ResultPolicy, has_held: bool) -> Result<RunEnd, PipelineError> {
+        let mut record = self.begin(policy, has_held).await?;
         // Failure of the newest loop. It is the failure of the run, unless another loop follows.
         let mut failed_loop = None;
         loop {
@@ -103,7 +103,9 @@ impl Driver<'_, '_> {
                 RolloutPhase::Paused => match self.wait_for_command(&record).await? {
                     Some(Command::Resume) => {
                         self.say("resumed");
-                        self.save(steps::resumed(&record, self.env.clock.now())).await?
+                        let next = self.save(steps::resumed(&record, self.env.clock.now())).await?;
+                        self.claim.done(Command::Resume).await;
+                        next
                     }
                     Some(Command::Abort) => self.abort(record).await?,
                     None if self.env.stop.is_cancelled() => record,
@@ -115,15 +117,23 @@ impl Driver<'_, '_> {
                 },
                 RolloutPhase::Promoted => return Ok(RunEnd::Completed),
                 RolloutPhase::RolledBack => return failed_loop.map_or(Ok(RunEnd::Completed), Err),
+                // Violated SLOs are a result, and `onFailure: none` leaves the traffic on purpose.
+                RolloutPhase::Stopped if steps::is_violated(&record) => {
+                    return failed_loop.map_or(Ok(RunEnd::Completed), Err);
+                }
                 RolloutPhase::Stopped => return Err(failed_loop.unwrap_or_else(|| self.stopped(&record).into())),
             };
         }
     }
 
     /// Starts a rollout, or continues the one in the document.
-    async fn begin(&mut self, policy: ResultPolicy) -> Result<RolloutRecord, PipelineError> {
+    async fn begin(&mut self, policy: ResultPolicy, has_held: bool) -> Result<RolloutRecord, PipelineError> {
         let earlier = self.document.experiment().rollout().filter(|_| policy == ResultPolicy::Resume).cloned();
         if let Some(record) = earlier {
+            if !has_held && !record.phase.is_over() {
+                // Whoever released the claim has aborted the rollout.
+                return self.abort(record).await;
+            }
             let (total, phase) = (record.steps.len(), record.phase);
             let step = record.step.saturating_add(1).min(total);
             self.say(&format!("continuing the rollout of {}: {phase}, step {step} of {total}", record.target));
@@ -205,7 +215,10 @@ impl Driver<'_, '_> {
     }
 
     async fn abort(&mut self, record: RolloutRecord) -> Result<RolloutRecord, PipelineError> {
-        self.save(steps::rolling_back(record, "aborted".to_owned(), self.env.clock.now())).await
+        let next = self.save(steps::rolling_back(record, "aborted".to_owned(), self.env.clock.now())).await?;
+        // Not before it is saved: a run that is killed until then finds the command again.
+        self.claim.done(Command::Abort).await;
+        Ok(next)
     }
 
     /// Waits until a person resumes or aborts the rollout; `None` if nobody did in time, or the run is interrupted.
@@ -238,12 +251,16 @@ impl Driver<'_, '_> {
         let Err(error) = moved else { return self.save(steps::ended(&record, now)).await.map(Some) };
         match (record.phase, error.kind) {
             // Nobody else moves the traffic, so it can still go back.
-            (RolloutPhase::Promoting, TrafficErrorKind::Timeout) => {
+            (RolloutPhase::Promoting, TrafficErrorKind::Timeout | TrafficErrorKind::Refused) => {
                 self.save(steps::failed(record, self.rollout.policy, &error.message, now)).await.map(Some)
             }
-            (_, TrafficErrorKind::Lost | TrafficErrorKind::Absent | TrafficErrorKind::Refused) => {
+            (_, TrafficErrorKind::Lost | TrafficErrorKind::Absent) => {
                 self.save(steps::stopped(record, error.message.clone(), now)).await?;
                 Err(error.into())
+            }
+            // The next run tries again: the candidate must lose its traffic.
+            (RolloutPhase::RollingBack, TrafficErrorKind::Refused) => {
+                Err(TrafficError { kind: TrafficErrorKind::Cluster, ..error }.into())
             }
             _ => Err(error.into()),
         }
@@ -252,24 +269,28 @@ impl Driver<'_, '_> {
     /// Makes the change that the record says, and waits until the cluster shows it.
     async fn move_traffic(&self, record: &RolloutRecord) -> Result<(), TrafficError> {
         let is_promotion = record.phase == RolloutPhase::Promoting;
+        // An earlier run may have been killed after the promotion.
+        let mut is_promoted = false;
         if is_promotion {
             let observed = self.target.observe().await?;
-            if observed.uid == record.uid && observed.stable.as_ref() == Some(&record.candidate) {
-                // An earlier run was killed after the promotion.
-                return Ok(());
-            }
+            is_promoted = observed.uid == record.uid && observed.stable.as_ref() == Some(&record.candidate);
         }
         let expected = Expected {
             uid: record.uid.clone(),
             // A candidate that was replaced has to lose its traffic, too.
-            candidate: is_promotion.then(|| record.candidate.clone()),
+            candidate: (is_promotion && !is_promoted).then(|| record.candidate.clone()),
             percents: steps::possible_percents(record),
         };
         let mut say = |reason: &str| {
-            self.env.observer.observe(Event::TaskLog { index: self.index, line: format!("waiting: {reason}") });
+            let line = self.document.redact(&format!("waiting: {reason}"));
+            self.env.observer.observe(Event::TaskLog { index: self.index, line });
         };
         let change = if is_promotion { Change::Promote } else { Change::Rollback };
-        self.target.change(change, Some(&expected), self.rollout.timeout, &mut say).await
+        match self.target.change(change, Some(&expected), self.rollout.timeout, &mut say).await {
+            // There is nothing left to promote.
+            Err(error) if is_promoted && error.kind == TrafficErrorKind::Refused => Ok(()),
+            moved => moved,
+        }
     }
 
     /// Saves the state of the rollout, before anyone acts on it.

@@ -92,6 +92,11 @@ pub(crate) fn judged(record: &RolloutRecord, policy: Policy, analysis: Analysis,
     }
 }
 
+/// Returns true if the analysis of the current step was violated.
+pub(crate) fn is_violated(record: &RolloutRecord) -> bool {
+    record.current().is_some_and(|step| step.outcome == Some(Outcome::Violated))
+}
+
 /// Ends the current step because of a failure: a violated analysis, or a split that did not take effect.
 pub(crate) fn failed(record: RolloutRecord, policy: Policy, reason: &str, now: DateTime<Utc>) -> RolloutRecord {
     match policy.on_failure {

@@ -265,6 +265,10 @@ impl Task for Assess {
         Some(&self.limits)
     }
 
+    fn judges_several_loops(&self) -> bool {
+        self.rule.is_some()
+    }
+
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
         if self.has_no_objectives() {
             return Ok(());

@@ -263,6 +263,11 @@ pub trait Task: Send + Sync {
         None
     }
 
+    /// Returns true if its verdicts also rest on earlier loops.
+    fn judges_several_loops(&self) -> bool {
+        false
+    }
+
     /// Returns its load, if several pods can share it.
     fn as_load(&self) -> Option<&dyn SharedLoad> {
         None

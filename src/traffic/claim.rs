@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::error::{TrafficError, TrafficErrorKind};
@@ -30,8 +31,11 @@ const REASON: &str = "iter8.tools/rollout-reason";
 /// Time between two renewals.
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// Age of the last renewal above which the holder counts as not running, in seconds.
-const SILENCE: i64 = 60;
+/// Duration of the Lease, for people who read it. A claim does not expire.
+const DURATION_SECONDS: u64 = 60;
+
+/// Time without a renewal after which the holder counts as not running.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Attempts to write a Lease that others write at the same time.
 const ATTEMPTS: usize = 10;
@@ -66,8 +70,8 @@ impl Command {
 pub(crate) struct ClaimState {
     /// Experiment that holds it; `None` if nobody does.
     pub(crate) holder: Option<String>,
-    /// Time at which the holder was last seen.
-    pub(crate) renewed: Option<DateTime<Utc>>,
+    /// Time at which the holder was last seen, by its own clock.
+    renewed: Option<DateTime<Utc>>,
     /// Phase of the rollout.
     pub(crate) phase: Option<String>,
     /// Reason for the phase.
@@ -84,18 +88,14 @@ impl ClaimState {
         let (metadata, spec) = (&lease["metadata"], &lease["spec"]);
         let annotation = |name: &str| text(&metadata["annotations"][name]);
         Self {
-            holder: text(&spec["holderIdentity"]),
+            // Not shortened: it is compared.
+            holder: spec["holderIdentity"].as_str().filter(|holder| !holder.is_empty()).map(str::to_owned),
             renewed: spec["renewTime"].as_str().and_then(|time| time.parse().ok()),
             phase: annotation(PHASE),
             reason: annotation(REASON),
             command: annotation(COMMAND).as_deref().and_then(Command::of),
             version: text(&metadata["resourceVersion"]).unwrap_or_default(),
         }
-    }
-
-    /// Returns true if the holder has not been seen for a while.
-    pub(crate) fn is_silent(&self, now: DateTime<Utc>) -> bool {
-        self.renewed.is_none_or(|renewed| now.signed_duration_since(renewed) > TimeDelta::seconds(SILENCE))
     }
 }
 
@@ -106,12 +106,14 @@ pub(crate) struct Claim<'a> {
     lease: ObjectRef,
     /// Object that it is about: `InferenceService iris`.
     target: String,
+    /// Phase and reason, which each renewal repeats.
+    shown: Mutex<Option<(String, Option<String>)>>,
 }
 
 impl<'a> Claim<'a> {
     /// Names the claim on an object.
     pub(crate) fn new(cluster: &'a dyn Cluster, clock: &'a dyn Clock, lease: ObjectRef, target: String) -> Self {
-        Self { cluster, clock, lease, target }
+        Self { cluster, clock, lease, target, shown: Mutex::default() }
     }
 
     /// Reads the claim.
@@ -120,13 +122,13 @@ impl<'a> Claim<'a> {
         Ok(self.next(&mut states).await?.unwrap_or_default())
     }
 
-    /// Claims the object for `holder`, which may hold it already. Fails if another one holds it.
-    pub(crate) async fn acquire(&self, holder: &str) -> Result<(), TrafficError> {
+    /// Claims the object for `holder`. Returns true if it has held the claim before. Fails if another one holds it.
+    pub(crate) async fn acquire(&self, holder: &str) -> Result<bool, TrafficError> {
         for _ in 0..ATTEMPTS {
             let mut states = self.cluster.watch(&self.lease).await?;
             let state = self.next(&mut states).await?;
             let now = micro_time(self.clock.now());
-            let spec = json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": SILENCE});
+            let spec = json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": DURATION_SECONDS});
             let written = match &state {
                 None => {
                     let mut spec = spec;
@@ -143,14 +145,13 @@ impl<'a> Claim<'a> {
                     None => {
                         let mut spec = spec;
                         spec["acquireTime"] = now.into();
-                        let metadata =
-                            json!({"resourceVersion": state.version, "annotations": {COMMAND: null, REASON: null}});
+                        let metadata = json!({"resourceVersion": state.version, "annotations": {COMMAND: null, PHASE: null, REASON: null}});
                         self.cluster.patch(&self.lease, &json!({"metadata": metadata, "spec": spec})).await
                     }
                 },
             };
             match written {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(state.is_some_and(|state| state.holder.is_some())),
                 Err(error) if error.kind == ClusterErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
             }
@@ -158,23 +159,53 @@ impl<'a> Claim<'a> {
         Err(self.lost(&format!("gave up after {ATTEMPTS} conflicts with concurrent writes")))
     }
 
-    /// Shows the phase of the rollout in the Lease. Failures are only logged: the phase is information.
+    /// Shows the phase of the rollout in the Lease. A failure is only logged, because the next renewal repeats the phase.
     pub(crate) async fn note(&self, phase: &str, reason: Option<&str>) {
-        let patch = json!({"metadata": {"annotations": {PHASE: phase, REASON: reason}}});
-        if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
-            tracing::warn!("the phase of the rollout could not be written to its Lease: {error}");
+        *self.shown.lock() = Some((phase.to_owned(), reason.map(str::to_owned)));
+        let annotations = json!({PHASE: phase, REASON: reason});
+        if let Err(error) = self.cluster.patch(&self.lease, &json!({"metadata": {"annotations": annotations}})).await {
+            tracing::warn!("the phase of the rollout is not shown in its Lease yet: {error}");
         }
     }
 
-    /// Releases the claim. Failures are only logged: the same experiment can claim the object again.
-    pub(crate) async fn release(&self) {
+    /// Gives up the claim of `holder`. Failures are only logged, because the same experiment can claim the object again.
+    pub(crate) async fn release(&self, holder: &str) {
+        let is_ours = |state: &ClaimState| state.holder.as_deref() == Some(holder);
         let patch = json!({"metadata": {"annotations": {COMMAND: null}}, "spec": {"holderIdentity": null}});
-        if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
-            tracing::warn!("the claim on {} was not released: {error}", self.target);
+        if let Err(error) = self.change(is_ours, &patch).await {
+            tracing::warn!("the claim on {} was not released: {}", self.target, error.message);
         }
     }
 
-    /// Renews the claim of `holder` until someone gives one of these commands, which is consumed. Fails if the claim is lost.
+    /// Drops a command that has been saved in the document.
+    pub(crate) async fn done(&self, command: Command) {
+        let is_given = |state: &ClaimState| state.command == Some(command);
+        let patch = json!({"metadata": {"annotations": {COMMAND: null}}});
+        if let Err(error) = self.change(is_given, &patch).await {
+            tracing::warn!("the command `{}` is still in the Lease: {}", command.name(), error.message);
+        }
+    }
+
+    /// Patches the Lease if it is in a state, and in this version of it.
+    async fn change(&self, is_so: impl Fn(&ClaimState) -> bool, patch: &Value) -> Result<(), TrafficError> {
+        for _ in 0..ATTEMPTS {
+            let state = self.state().await?;
+            if !is_so(&state) {
+                return Ok(());
+            }
+            let mut patch = patch.clone();
+            patch["metadata"]["resourceVersion"] = state.version.into();
+            match self.cluster.patch(&self.lease, &patch).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind == ClusterErrorKind::Conflict => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(self.lost(&format!("{ATTEMPTS} attempts to change it were in conflict with others")))
+    }
+
+    /// Renews the claim of `holder` until someone gives one of these commands, which stays in the Lease until it is [`done`](Self::done).
+    /// Fails if the claim is lost.
     pub(crate) async fn keep(&self, holder: &str, wanted: &[Command]) -> Result<Command, TrafficError> {
         let mut states = self.cluster.watch(&self.lease).await?;
         let mut renewal = tokio::time::interval(RENEWAL);
@@ -188,13 +219,20 @@ impl<'a> Claim<'a> {
                         Some(other) => return Err(self.lost(&format!("it was taken over by {other}"))),
                         None => return Err(self.lost("it was released by someone else")),
                     }
-                    if let Some(command) = state.command.filter(|command| wanted.contains(command)) {
-                        self.cluster.patch(&self.lease, &json!({"metadata": {"annotations": {COMMAND: null}}})).await?;
-                        return Ok(command);
+                    match state.command {
+                        Some(command) if wanted.contains(&command) => return Ok(command),
+                        // It would open the next gate.
+                        Some(Command::Resume) => self.done(Command::Resume).await,
+                        _ => {}
                     }
                 }
                 _ = renewal.tick() => {
-                    let patch = json!({"spec": {"renewTime": micro_time(self.clock.now())}});
+                    let shown = self.shown.lock().clone();
+                    let annotations = shown.map(|(phase, reason)| json!({PHASE: phase, REASON: reason}));
+                    let mut patch = json!({"spec": {"renewTime": micro_time(self.clock.now())}});
+                    if let Some(annotations) = annotations {
+                        patch["metadata"] = json!({"annotations": annotations});
+                    }
                     if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
                         tracing::warn!("the claim on {} was not renewed: {error}; trying again", self.target);
                     }
@@ -211,6 +249,18 @@ impl<'a> Claim<'a> {
             Err(error) if error.kind == ClusterErrorKind::Conflict => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Waits until the run of the holder takes the command, or ends. Returns false if it stops renewing its claim before: it is not running.
+    pub(crate) async fn is_taken(&self, command: Command) -> Result<bool, TrafficError> {
+        let mut states = self.cluster.watch(&self.lease).await?;
+        // Each renewal starts the time anew. Clocks of different machines are not compared.
+        while let Ok(state) = tokio::time::timeout(SILENCE, self.next(&mut states)).await {
+            if state?.is_none_or(|state| state.holder.is_none() || state.command != Some(command)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Waits until nobody holds the claim, and returns its last state.

@@ -2,7 +2,7 @@
 name of a Secret → its keys. */ -}}
 {{- define "iter8.secretKeys" -}}
 {{- $found := dict -}}
-{{- range $task := .Values.tasks -}}
+{{- range $task := include "iter8.tasks" . | fromJsonArray -}}
 {{- if and (kindIs "string" $task) (hasKey $.Values $task) -}}
 {{- include "iter8.collectSecretKeys" (list (get $.Values $task) $found) -}}
 {{- end -}}
@@ -40,4 +40,13 @@ name of a Secret → its keys. */ -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Listed tasks, and those that analyze a rollout, as a JSON list. */ -}}
+{{- define "iter8.tasks" -}}
+{{- $tasks := .Values.tasks -}}
+{{- if has "rollout" $tasks -}}
+{{- $tasks = concat $tasks (index (.Values.rollout | default dict) "analysis" | default list) -}}
+{{- end -}}
+{{ toJson $tasks }}
 {{- end -}}

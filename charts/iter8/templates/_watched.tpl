@@ -3,8 +3,9 @@
 {{- define "iter8.watched" -}}
 {{- $root := . -}}
 {{- $watched := dict -}}
+{{- $tasks := include "iter8.tasks" . | fromJsonArray -}}
 {{- range $row := .Files.Get "files/watched.yaml" | fromYamlArray -}}
-{{- if has $row.task $root.Values.tasks -}}
+{{- if has $row.task $tasks -}}
 {{- $values := index $root.Values $row.task | default dict -}}
 {{- if $row.within -}}
 {{- $values = index $values $row.within | default dict -}}

@@ -182,6 +182,13 @@ impl Rollout {
                 "apply the new model together with `canaryTrafficPercent: 0`, and retry when KServe has made its revision",
             ));
         };
+        if percent == Some(100) {
+            return Err(TrafficError::new(
+                TrafficErrorKind::Refused,
+                format!("cannot roll out {target}: {candidate} already has all the traffic"),
+                "deploy a new version, and give it no traffic before the rollout",
+            ));
+        }
         Ok(RolloutRecord {
             target: target.to_owned(),
             uid,
@@ -244,11 +251,13 @@ impl Rollout {
                 // A candidate that was replaced has passed on its percent to a revision that nobody has analyzed.
                 let ours =
                     Expected { uid: record.uid.clone(), candidate: None, percents: steps::possible_percents(record) };
-                let is_ours = target.observe().await.is_ok_and(|observed| ours.difference(&observed).is_none());
-                Some(match is_ours {
-                    true => steps::rolling_back(record.clone(), message.clone(), now),
-                    false => steps::stopped(record.clone(), message.clone(), now),
-                })
+                match target.observe().await {
+                    Ok(observed) if ours.difference(&observed).is_none() => {
+                        Some(steps::rolling_back(record.clone(), message.clone(), now))
+                    }
+                    Err(error) if matches!(error.kind, TrafficErrorKind::Cluster | TrafficErrorKind::Config) => None,
+                    _ => Some(steps::stopped(record.clone(), message.clone(), now)),
+                }
             }
             TrafficErrorKind::Refused | TrafficErrorKind::Absent => {
                 Some(steps::stopped(record.clone(), message.clone(), now))

@@ -148,6 +148,12 @@ const CASES: &[&[&str]] = &[
     &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=0,activeDeadlineSeconds=600"],
     &[HTTP, "-f=numbers.yaml"],
     &[ROLLOUT, "--set=runner=job"],
+    &[ROLLOUT, "--set=runner=job,http.bearerToken.secretKeyRef.name=s,http.bearerToken.secretKeyRef.key=t"],
+    &[ROLLOUT, "--set=runner=job,rollout.analysis={ready,http,assess},ready.deploy=web"],
+    &[
+        ROLLOUT,
+        "--set=runner=job,rollout.isvc=null,rollout.routemap=m,rollout.resources[0].resource=services,rollout.resources[0].name=a",
+    ],
     &[
         ROLLOUT,
         "--set=runner=job,rollout.namespace=models,tasks={ready,rollout},ready.isvc=iris,ready.namespace=models",

@@ -92,7 +92,7 @@ fn a_routemap_is_rolled_out_in_steps_judged_by_slos() {
     let url = format!("http.url={},http.numRequests=20,http.qps=20", EchoServer::plain().url());
     let run = |slo: &str| {
         let flags = ["run", TARGET, "--steps", "20,50", "--analysis", "http,assess", "--set", &url, "--set", slo];
-        shop.rollout(&flags)
+        shop.case.case.k(["rollout"].into_iter().chain(flags))
     };
     run("assess.SLOs.upper.http/latency-mean=0").expect(1, &["shop-1 was rolled back: at 20 %: 1 of 1 violated"]);
     shop.case.wait_for_weights("shop", &[("shop-0", 100)]);

@@ -107,6 +107,32 @@ fn a_killed_run_is_taken_up_at_its_step() {
     running.end().expect(0, &["was promoted (10 → 50 → 100 %)"]);
 }
 
+/// The run is killed, so nobody takes the command.
+#[test]
+fn a_rollout_whose_run_was_killed_is_aborted_from_here() {
+    let Some((rollout, running)) = paused() else { return };
+    drop(running);
+    let resumed = rollout.case.rollout(&["resume", "iris"]);
+    resumed
+        .expect(4, &["the rollout of iris is paused, but its run does not respond", "hint: run that experiment again"]);
+    let aborted = rollout.case.rollout(&["abort", "iris"]);
+    aborted.expect(0, &["does not respond; rolling back from here"]);
+    rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+    // The experiment runs again: what was aborted does not continue.
+    rollout.run(&[]).expect(5, &["was rolled back: aborted"]);
+    rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+}
+
+#[test]
+fn rules_over_several_loops_are_refused() {
+    let cli = crate::support::cli_case::CliCase::new();
+    let flags =
+        ["--set", "tasks={rollout,http,assess},rollout.isvc=iris,rollout.steps={10},http.url=http://127.0.0.1:1/"];
+    let slo = ["--set", "assess.SLOs.upper.http/error-rate=0,assess.failureLimit=1"];
+    let run = cli.run(["run"].into_iter().chain(flags).chain(slo));
+    run.expect(2, &["assess: `consecutive` and `failureLimit` cannot be combined with a rollout"]);
+}
+
 #[test]
 fn a_candidate_that_never_gets_ready_is_rolled_back() {
     let Some(case) = RolloutCase::with_stable() else { return };
@@ -136,7 +162,7 @@ fn a_split_that_never_takes_effect_is_rolled_back() {
 fn a_violated_step_pauses_or_ends_the_rollout_if_asked_to() {
     let Some(rollout) = Stepped::new(Model::new("slow").latency(SLOW)) else { return };
     let rollout = rollout.steps("50,75");
-    rollout.run(&["--on-failure", "none"]).expect(4, &["the rollout of iris-predictor-00002 was stopped: at 50 %"]);
+    rollout.run(&["--on-failure", "none"]).expect(1, &["the rollout of iris-predictor-00002 was stopped: at 50 %"]);
     assert_eq!(percent(&rollout), 50, "the traffic stays");
     let running = rollout.start(&["--on-failure", "pause", "--runDir", "again"], "paused: at 50 %");
     rollout.case.rollout(&["abort", "iris"]).exits(0);

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::connect::{ConnectOptions, Connection, connect};
 use super::error::Operation;
 use super::objects::MANAGER;
-use super::retry::{INTERACTIVE, with_retry};
+use super::retry::{INTERACTIVE, RUN, RetryPolicy, with_retry};
 use super::watch::states;
 use super::watch_spacing::spaced;
 use crate::model::object::{ObjectRef, ResourceKind};
@@ -21,18 +21,22 @@ use crate::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectState
 pub struct LazyCluster {
     options: ConnectOptions,
     connection: OnceCell<Connection>,
+    /// Retries of changes.
+    retry: RetryPolicy,
 }
 
 impl LazyCluster {
     /// Creates a cluster that is found with these options.
     pub fn new(options: ConnectOptions) -> Self {
-        Self { options, connection: OnceCell::new() }
+        Self { options, connection: OnceCell::new(), retry: INTERACTIVE }
     }
 }
 
+/// The cluster of a pod. Its run lasts longer than a restart of the API server.
 impl From<Connection> for LazyCluster {
     fn from(connection: Connection) -> Self {
-        Self { options: ConnectOptions::default(), connection: OnceCell::new_with(Some(connection)) }
+        let connection = OnceCell::new_with(Some(connection));
+        Self { options: ConnectOptions::default(), connection, retry: RUN }
     }
 }
 
@@ -63,7 +67,7 @@ impl Cluster for LazyCluster {
             let metadata = ObjectMeta { name: Some(object.name.clone()), ..ObjectMeta::default() };
             let content = DynamicObject { types: Some(types), metadata, data: content.clone() };
             let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-            json(with_retry(INTERACTIVE, &operation, || api.create(&params, &content)).await?)
+            json(with_retry(self.retry, &operation, || api.create(&params, &content)).await?)
         })
     }
 
@@ -75,7 +79,7 @@ impl Cluster for LazyCluster {
             let operation = Operation::new("patch", &object.kind, namespace, &object.name);
             let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
             let patch = Patch::Merge(patch);
-            let patched = with_retry(INTERACTIVE, &operation, || api.patch(&object.name, &params, &patch)).await?;
+            let patched = with_retry(self.retry, &operation, || api.patch(&object.name, &params, &patch)).await?;
             json(patched)
         })
     }

@@ -3,7 +3,6 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::TargetArgs;
 use crate::app::assert::AssertCondition;
 use crate::app::cluster::ConnectOptions;
 use crate::app::env::{Adapters, FileStore};
@@ -15,6 +14,7 @@ use crate::app::values::{Network, Source, Values};
 use crate::cli::document::RunDirArgs;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
+use crate::cli::k::args::ClusterArgs;
 use crate::cli::progress::Progress;
 use crate::cli::run::{After, AssertArg, dry, execute, lock, prepare};
 use crate::cli::signals::Interruption;
@@ -32,8 +32,11 @@ use crate::model::duration::GoDuration;
     # the same command continues a rollout that was interrupted\n\n\
 The exit code is 0 after a promotion, 1 if violated SLOs ended the rollout, 5 if nothing decided it.")]
 pub(crate) struct RolloutRunArgs {
+    /// Name of the InferenceService, or routemap/NAME, or llmisvc/CANDIDATE
+    #[arg(value_name = "[TYPE/]NAME")]
+    target: TargetName,
     #[command(flatten)]
-    target: TargetArgs,
+    cluster: ClusterArgs,
     /// Percents of the traffic, in rising order; `:pause` after one waits for `k rollout resume`
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', value_parser = step)]
     steps: Vec<Value>,
@@ -97,7 +100,7 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let adapters = Adapters::default();
-    let options: ConnectOptions = args.target.cluster.options();
+    let options: ConnectOptions = args.cluster.options();
     let cluster = LazyCluster::new(options);
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
@@ -119,7 +122,7 @@ impl RolloutRunArgs {
     async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         let given = self.values.merged_with(&[], network).await?.value;
         let listed = given["tasks"].as_array().cloned().unwrap_or_default();
-        let TargetName { kind, name } = &self.target.target;
+        let TargetName { kind, name } = &self.target;
         let mut flags = vec![format!("rollout.{}={}", kind.value(), json!(name))];
         if !listed.contains(&json!("rollout")) {
             flags.push("tasks=[\"rollout\"]".to_owned());

@@ -137,6 +137,8 @@ impl Driver<'_, '_> {
             let (total, phase) = (record.steps.len(), record.phase);
             let step = record.step.saturating_add(1).min(total);
             self.say(&format!("continuing the rollout of {}: {phase}, step {step} of {total}", record.target));
+            // The last run may have been killed before it could show the phase.
+            self.claim.note(&phase.to_string(), record.reason.as_deref()).await;
             // The last run was killed after its loop had ended, so that verdict counts.
             let is_unjudged = phase == RolloutPhase::Progressing && record.judged_loop < self.loop_number();
             return match is_unjudged && self.has_analyzed() {

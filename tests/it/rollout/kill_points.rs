@@ -32,6 +32,10 @@ struct World {
     kill: Option<(usize, bool)>,
     calls: AtomicUsize,
     killed: Notify,
+    /// Steps of the rollout.
+    steps: Value,
+    /// Command that a person gives at the first pause.
+    person: Option<&'static str>,
     analyses: AtomicUsize,
     state: Mutex<State>,
 }
@@ -44,17 +48,28 @@ struct State {
     document: Option<Experiment>,
     /// Percents, as they were patched.
     patched: Vec<Option<i64>>,
+    /// A person has given the command.
+    has_commanded: bool,
 }
 
 impl World {
     fn new(outcomes: &[Outcome], kill: Option<(usize, bool)>) -> Self {
-        let state =
-            State { percent: Some(0), rolled: "r1", version: 1, lease: None, document: None, patched: Vec::new() };
+        let state = State {
+            percent: Some(0),
+            rolled: "r1",
+            version: 1,
+            lease: None,
+            document: None,
+            patched: Vec::new(),
+            has_commanded: false,
+        };
         Self {
             outcomes: outcomes.to_vec(),
             kill,
             calls: AtomicUsize::new(0),
             killed: Notify::new(),
+            steps: json!(STEPS),
+            person: None,
             analyses: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
@@ -87,7 +102,7 @@ impl World {
     /// The same, with a clock that is ahead by this much.
     async fn run_at(&self, ahead: TimeDelta) -> Option<Result<RunEnd, PipelineError>> {
         let spec = json!([
-            {"task": "rollout", "with": {"isvc": "iris", "steps": STEPS, "onInconclusive": "rollback"}},
+            {"task": "rollout", "with": {"isvc": "iris", "steps": self.steps, "onInconclusive": "rollback"}},
             {"task": "custommetrics", "with": {"prometheus": {"url": "http://prometheus", "queries": {"errors": {"query": "errors"}}}}},
             {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "prometheus/errors", "limit": 1}]}}},
         ]);
@@ -195,7 +210,13 @@ impl Cluster for World {
         }
         Box::pin(self.call(move |state| {
             if object.kind.resource == "leases" {
-                merge(state.lease.as_mut().unwrap(), patch);
+                let lease = state.lease.as_mut().unwrap();
+                merge(lease, patch);
+                let annotations = &mut lease["metadata"]["annotations"];
+                if annotations["iter8.tools/rollout-phase"] == "paused" && !state.has_commanded {
+                    state.has_commanded = true;
+                    annotations["iter8.tools/rollout-command"] = json!(self.person);
+                }
                 return Ok(state.lease.clone().unwrap());
             }
             let version = state.version.to_string();
@@ -336,6 +357,35 @@ fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
                 if second == hour {
                     assert_eq!(record.phase, RolloutPhase::Promoted, "{context}: {record:?}");
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_command_is_neither_lost_nor_taken_twice_if_the_run_is_killed() {
+    let gates = json!([{"percent": 10, "pause": true}, 25, 50]);
+    let world = |kill, person| World { steps: gates.clone(), person: Some(person), ..World::new(&[Satisfied], kill) };
+    block_on(async {
+        for (person, phase, moves) in [
+            ("resume", RolloutPhase::Promoted, vec![Some(10), Some(25), Some(50), None]),
+            ("abort", RolloutPhase::RolledBack, vec![Some(10), Some(0)]),
+        ] {
+            let whole = world(None, person);
+            assert_eq!(whole.run().await, Some(RunEnd::Completed));
+            let calls = whole.calls.load(Ordering::SeqCst);
+            for kill in (0..calls).flat_map(|call| [(call, false), (call, true)]) {
+                let world = world(Some(kill), person);
+                let killed = world.run().await;
+                let context = format!("{person}, killed at {kill:?}");
+                if killed.is_none() {
+                    assert_eq!(world.run().await, Some(RunEnd::Completed), "{context}");
+                }
+                assert_eq!(world.record().phase, phase, "{context}");
+                let state = world.state.lock().unwrap();
+                assert_eq!(state.patched, moves, "{context}");
+                let lease = state.lease.as_ref().unwrap();
+                assert_eq!(lease["metadata"]["annotations"].get("iter8.tools/rollout-command"), None, "{context}");
             }
         }
     });

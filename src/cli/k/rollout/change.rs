@@ -21,9 +21,10 @@ use crate::model::object::ObjectRef;
     iter8 k rollout promote sklearn-iris --dry")]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
     waiting: WaitingArgs,
+    // Last, because flags after a flattened group get its heading in the help.
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// Flags of `k rollout set`.
@@ -35,9 +36,10 @@ pub(crate) struct SetArgs {
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: u8,
     #[command(flatten)]
-    target: TargetArgs,
-    #[command(flatten)]
     waiting: WaitingArgs,
+    // Last, because flags after a flattened group get its heading in the help.
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// Flags of `k rollout tags`.

@@ -22,11 +22,11 @@ pub(crate) struct ResumeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k rollout abort sklearn-iris")]
 pub(crate) struct AbortArgs {
-    #[command(flatten)]
-    target: TargetArgs,
     /// Maximum time to wait until the traffic has moved
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: GoDuration,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// Resumes a paused rollout.

@@ -28,7 +28,7 @@ pub(crate) enum RolloutCommand {
     Promote(change::ChangeArgs),
     /// Give all the traffic to the stable version, and wait until it has it
     Rollback(change::ChangeArgs),
-    /// Move the traffic to the newest revision in steps, each judged by SLOs
+    /// Move the traffic to the candidate in steps, each judged by SLOs
     Run(run::RolloutRunArgs),
     /// Resume a paused rollout in steps
     Resume(commands::ResumeArgs),

@@ -35,8 +35,6 @@ pub(crate) struct RolloutRunArgs {
     /// Name of the InferenceService, or routemap/NAME, or llmisvc/CANDIDATE
     #[arg(value_name = "[TYPE/]NAME")]
     target: TargetName,
-    #[command(flatten)]
-    cluster: ClusterArgs,
     /// Percents of the traffic, in rising order; `:pause` after one waits for `k rollout resume`
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', value_parser = step)]
     steps: Vec<Value>,
@@ -58,6 +56,8 @@ pub(crate) struct RolloutRunArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
     // Last, because flags after a flattened group get its heading in the help.
+    #[command(flatten)]
+    cluster: ClusterArgs,
     #[command(flatten)]
     values: ValueArgs,
 }

@@ -19,14 +19,15 @@ use crate::cli::signals::Interruption;
     iter8 k rollout status sklearn-iris --watch\n  \
     iter8 k rollout status sklearn-iris -o json")]
 pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    target: TargetArgs,
     /// Format
     #[arg(short = 'o', long = "output", value_enum, default_value = "text")]
     format: Format,
     /// Print the state again after each change
     #[arg(short, long)]
     watch: bool,
+    // Last, because flags after a flattened group get its heading in the help.
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// Format of the state.

@@ -73,7 +73,13 @@ impl<'a> Shell<'a> {
     /// Runs a block, which must succeed.
     #[track_caller]
     pub fn run(&self, block: &Block) -> CliOutput {
-        let output = self.script(&block.fence.lines.join("\n"));
+        let script = block.fence.lines.join("\n");
+        let mut output = self.script(&script);
+        if output.stderr.contains("(AlreadyExists)") && script.contains("kubectl apply") {
+            // `kubectl apply` reads an object and then creates it. The release controller may have rendered it in between, from the
+            // routemap that the same command has created; applying again is what kubectl's users do then.
+            output = self.script(&script);
+        }
         assert_eq!(output.code, Some(0), "line {}: {output:#?}", block.fence.line);
         output
     }

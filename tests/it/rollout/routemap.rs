@@ -109,10 +109,10 @@ fn weights_are_waited_for_until_the_routes_show_them() {
     let waiting = "virtualservices.networking.istio.io NAMESPACE/shop does not show the weights yet: it differs in \
                    spec.http[0].route[0].weight";
     let waiting = waiting.replace("NAMESPACE", &shop.case.case.namespace);
-    let late = shop.rollout(&["set", TARGET, "--percent", "20", "--timeout", "1s"]);
+    let late = shop.rollout(&["set", TARGET, "--percent", "20", "--timeout", "5s"]);
     let hint =
         "hint: `iter8 k routes shop-routemap` shows the state of its routes; check that the release controller runs";
-    late.expect(4, &[&format!("within 1s: {waiting}"), hint]);
+    late.expect(4, &[&format!("within 5s: {waiting}"), hint]);
     let set = shop.start(&["set", TARGET, "--percent", "30"], &waiting);
     let _controller = shop.case.ready_controller();
     assert_eq!(set.end().exits(0).stdout, "shop-routemap: 30 % to shop-1 (candidate), 70 % to shop-0 (stable)\n");

@@ -113,7 +113,7 @@ fn a_canary_that_is_not_ready_is_not_promoted() {
     case.wait(|status| status["canaryStatuses"][0]["ready"] == false);
     case.rollout(&["promote", "iris"]).snapshot(2);
     case.rollout(&["set", "iris", "--percent", "100"]).snapshot(2);
-    without_progress(case.rollout(&["set", "iris", "--percent", "20", "--timeout", "1s"])).snapshot(4);
+    without_progress(case.rollout(&["set", "iris", "--percent", "20", "--timeout", "5s"])).snapshot(4);
     without_progress(case.rollout(&["rollback", "iris"])).snapshot(0);
     case.rollout(&["status", "iris"]).snapshot(0);
     case.rollout(&["status", "iris", "-o", "json"]).snapshot(0);

@@ -152,6 +152,10 @@ fn each_step_of_kserves_example_is_the_same_by_hand_and_by_command() {
     let tags = json!({"serving.kserve.io/enable-tag-routing": "true"});
     hand.apply(SECOND, Some(10), &tags);
     ours.apply(SECOND, Some(0), &tags);
+    // Until then, the pinned revision is the candidate.
+    ours.case.cluster.wait_for("isvc", &ours.case.namespace, NAME, |object| {
+        object["status"]["components"]["predictor"]["latestCreatedRevision"] == format!("{NAME}-predictor-00003")
+    });
     ours.rollout(&["set", NAME, "--percent", "10"]);
     same("tags", &expected(Some((1, 90)), (3, 10)));
     for side in [&hand, &ours] {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::error::AppError;
 use super::rollout::{Change, Changed};
-use super::rollout_target::{RolloutTarget, TargetKind, TargetName};
+use super::rollout_target::{RolloutTarget, TargetName};
 use crate::adapters::clock::SystemClock;
 use crate::ports::cluster::Cluster;
-use crate::traffic::claim::{self, Claim, ClaimState, Command, lease};
+use crate::traffic::claim::{Claim, ClaimState, Command, lease};
 
 /// Phase in which a rollout can be resumed.
 const PAUSED: &str = "paused";
@@ -38,13 +38,8 @@ impl<'a> RunningRollout<'a> {
         name: &'a TargetName,
         target: &'a RolloutTarget<'a>,
     ) -> Self {
-        let (prefix, kind) = match name.kind {
-            TargetKind::Service => (claim::SERVICE, "InferenceService"),
-            TargetKind::Routemap => (claim::ROUTEMAP, "routemap"),
-            TargetKind::Llm => (claim::LLM, "LLMInferenceService"),
-        };
-        let (lease, described) = (lease(prefix, &name.name, Some(namespace)), format!("{kind} {}", name.name));
-        Self { claim: Claim::new(cluster, &SystemClock, lease, described), target, name: &name.name }
+        let lease = lease(name.kind, &name.name, Some(namespace));
+        Self { claim: Claim::new(cluster, &SystemClock, lease, target.describe()), target, name: &name.name }
     }
 
     /// Resumes a paused rollout, and waits until its run has taken the command.

@@ -14,7 +14,9 @@ use crate::rollout::llm::Group;
 use crate::rollout::routemap::Weighted;
 use crate::traffic::objects::SplitChanged;
 use crate::traffic::target::Say;
-use crate::traffic::{ObjectsTraffic, ServiceTraffic, TrafficError};
+use crate::traffic::{ObjectsTraffic, ServiceTraffic, Target, TrafficError};
+
+pub(crate) use crate::traffic::TargetKind;
 
 /// Kind and name of a target, as in `kubectl get TYPE/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,21 +25,13 @@ pub(crate) struct TargetName {
     pub(crate) name: String,
 }
 
-/// Kind of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TargetKind {
-    Service,
-    Routemap,
-    Llm,
-}
-
 impl FromStr for TargetName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, name) = match text.split_once('/') {
             None => (TargetKind::Service, text),
-            Some((kind, name)) => (TargetKind::named(kind)?, name),
+            Some((kind, name)) => (kind_named(kind)?, name),
         };
         match name.is_empty() || name.contains('/') {
             true => Err("expected NAME or TYPE/NAME".to_owned()),
@@ -46,27 +40,17 @@ impl FromStr for TargetName {
     }
 }
 
-impl TargetKind {
-    /// Returns the value of the task `rollout` that names a target of this kind.
-    pub(crate) fn value(self) -> &'static str {
-        match self {
-            Self::Service => "isvc",
-            Self::Routemap => "routemap",
-            Self::Llm => "llmisvc",
+/// Parses a kind, in the spellings of kubectl.
+fn kind_named(kind: &str) -> Result<TargetKind, String> {
+    match kind.to_ascii_lowercase().as_str() {
+        "isvc" | "inferenceservice" | "inferenceservices" | "inferenceservices.serving.kserve.io" => {
+            Ok(TargetKind::Service)
         }
-    }
-
-    fn named(kind: &str) -> Result<Self, String> {
-        match kind.to_ascii_lowercase().as_str() {
-            "isvc" | "inferenceservice" | "inferenceservices" | "inferenceservices.serving.kserve.io" => {
-                Ok(Self::Service)
-            }
-            "routemap" | "routemaps" => Ok(Self::Routemap),
-            "llmisvc" | "llminferenceservice" | "llminferenceservices" | "llminferenceservices.serving.kserve.io" => {
-                Ok(Self::Llm)
-            }
-            _ => Err("expected NAME, isvc/NAME, routemap/NAME or llmisvc/NAME".to_owned()),
+        "routemap" | "routemaps" => Ok(TargetKind::Routemap),
+        "llmisvc" | "llminferenceservice" | "llminferenceservices" | "llminferenceservices.serving.kserve.io" => {
+            Ok(TargetKind::Llm)
         }
+        _ => Err("expected NAME, isvc/NAME, routemap/NAME or llmisvc/NAME".to_owned()),
     }
 }
 
@@ -93,6 +77,15 @@ impl<'a> RolloutTarget<'a> {
             }
             TargetKind::Llm => Self::Llm(ObjectsTraffic::new(cluster, Group::new(&target.name, Some(namespace)))),
         })
+    }
+
+    /// Describes it for people.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Service(service) => service.describe(),
+            Self::Routemap(routemap) => routemap.describe(),
+            Self::Llm(group) => group.describe(),
+        }
     }
 
     /// Reads its traffic.

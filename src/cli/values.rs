@@ -37,12 +37,12 @@ impl ValueArgs {
 
     /// Reads and merges the values.
     pub(crate) async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
-        self.merged_with(&[], network).await
+        values::merged(&self.sources(network).await?)
     }
 
-    /// Reads and merges the values, with those of other flags.
-    pub(crate) async fn merged_with(&self, flags: &[Source], network: Network<'_>) -> Result<Values, AppError> {
-        let mut sources = flags.to_vec();
+    /// Reads the values, each in its own source. Standard input can be read only once.
+    pub(crate) async fn sources(&self, network: Network<'_>) -> Result<Vec<Source>, AppError> {
+        let mut sources = Vec::new();
         for name in self.files.iter().flat_map(|names| separate_files(names)) {
             sources.push(values::file(name, network).await?);
         }
@@ -50,7 +50,7 @@ impl ValueArgs {
         sources.extend(self.set.iter().cloned().map(Source::Set));
         sources.extend(self.set_string.iter().cloned().map(Source::SetString));
         sources.extend(self.set_file.iter().cloned().map(|text| Source::SetFile { text }));
-        values::merged(&sources)
+        Ok(sources)
     }
 }
 

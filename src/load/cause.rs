@@ -149,7 +149,8 @@ pub struct Failure {
     pub hop: Option<Cause>,
     /// The service responded, in a way that is no complete response: it can be reached.
     pub is_response: bool,
-    /// Index of the version that responded too late; `None` for any other failure, and if its origin is unknown.
+    /// Index of the version that responded, too late or with a response that is not valid; `None` if none did, and if its origin is
+    /// unknown.
     pub version: Option<usize>,
 }
 

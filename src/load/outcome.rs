@@ -10,9 +10,10 @@ use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
 use super::worker_stats::WorkerStats;
 use crate::load::pacing::{Cursor, Planned};
-use crate::metrics::split::{self, UNKNOWN};
+use crate::metrics::split;
 use crate::model::counts::{Counts, Traffic};
 use crate::model::load::{Shards, Spacing};
+use crate::model::split::UNKNOWN;
 
 /// Result of one load run.
 #[derive(Clone, Debug)]
@@ -100,6 +101,8 @@ pub struct WholeLoad {
     pub responses: u64,
     /// Requests of unknown origin.
     pub unknown: u64,
+    /// True if this part is that of unknown origin.
+    pub is_unknown: bool,
 }
 
 impl LoadOutcome {
@@ -176,6 +179,7 @@ impl LoadOutcome {
             causes: self.causes.iter().map(|(cause, (count, _))| (*cause, *count)).collect(),
             responses: self.responses(),
             unknown: self.versions.last().map_or(0, |version| version.counts.requests),
+            is_unknown: !is_known,
         };
         Self {
             counts: Counts { requests, errors, late, own_late, ..self.counts },

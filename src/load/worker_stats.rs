@@ -213,7 +213,9 @@ impl WorkerStats {
 
     /// Counts a response whose version is unknown, for this reason.
     pub(super) fn unknown_origin(&mut self, reason: &str) {
-        self.unknown.add(reason, 1);
+        if !self.versions.is_empty() {
+            self.unknown.add(reason, 1);
+        }
     }
 
     /// Adds the statistics of another worker.

@@ -1,7 +1,6 @@
 //! Observed split of a load's requests among versions, for readers.
 
 use super::proportion::interval;
-pub use crate::model::split::UNKNOWN;
 
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;

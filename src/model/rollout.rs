@@ -48,6 +48,11 @@ impl RolloutRecord {
     pub fn current(&self) -> Option<&StepRecord> {
         self.steps.get(self.step)
     }
+
+    /// Returns true if the newest analysis of the current step was violated.
+    pub fn is_violated(&self) -> bool {
+        self.current().is_some_and(|step| step.outcome == Some(Outcome::Violated))
+    }
 }
 
 /// Phase of a rollout.

@@ -226,6 +226,12 @@ fn check_split(
             "compare the counts of a load with `versionFrom`, or those of a provider, such as `istio/request-count`";
         return Some(InputError::new(at.key("metric"), message).with_hint(hint));
     }
+    if tasks.get(*providers.get(provider)?)?.as_load().is_some()
+        && metric.name().is_ok_and(|name| name.metric != "request-count")
+    {
+        let message = format!("`{metric}` does not count the responses of `{provider}`");
+        return Some(InputError::new(at.key("metric"), message).with_hint(format!("use `{provider}/request-count`")));
+    }
     let (expected, versions) = (task.expected_versions()?, facts.versions?);
     if expected == versions {
         return None;

@@ -35,6 +35,10 @@ impl Prepared {
                 let rollout = tasks.iter().enumerate().find_map(|(index, task)| Some((index, task.as_rollout()?)));
                 match rollout {
                     Some(rollout) => rollout::run(&mut document, &tasks, rollout, policy, env).await,
+                    // There is nothing to resume.
+                    None if policy == ResultPolicy::Resume => {
+                        run_loop(&mut document, &tasks, ResultPolicy::Fresh, env).await
+                    }
                     None => run_loop(&mut document, &tasks, policy, env).await,
                 }
             }

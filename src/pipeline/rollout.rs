@@ -118,7 +118,7 @@ impl Driver<'_, '_> {
                 RolloutPhase::Promoted => return Ok(RunEnd::Completed),
                 RolloutPhase::RolledBack => return failed_loop.map_or(Ok(RunEnd::Completed), Err),
                 // Violated SLOs are a result, and `onFailure: none` leaves the traffic on purpose.
-                RolloutPhase::Stopped if steps::is_violated(&record) => {
+                RolloutPhase::Stopped if record.is_violated() => {
                     return failed_loop.map_or(Ok(RunEnd::Completed), Err);
                 }
                 RolloutPhase::Stopped => return Err(failed_loop.unwrap_or_else(|| self.stopped(&record).into())),
@@ -217,6 +217,8 @@ impl Driver<'_, '_> {
     }
 
     async fn abort(&mut self, record: RolloutRecord) -> Result<RolloutRecord, PipelineError> {
+        // Its analysis was, but the run goes on.
+        self.document.clear_interruption();
         let next = self.save(steps::rolling_back(record, "aborted".to_owned(), self.env.clock.now())).await?;
         // Not before it is saved: a run that is killed until then finds the command again.
         self.claim.done(Command::Abort).await;
@@ -345,9 +347,7 @@ fn analysis(experiment: &Experiment) -> Analysis {
         format!("{} failed{error}", record.task)
     });
     let (outcome, reason) = match (verdict.outcome, failure) {
-        (Some(Outcome::Violated), _) | (Some(_), None) => {
-            (verdict.outcome.unwrap_or(Outcome::Inconclusive), verdict.summary())
-        }
+        (Some(outcome), None) | (Some(outcome @ Outcome::Violated), _) => (outcome, verdict.summary()),
         (_, Some(failure)) => (Outcome::Inconclusive, failure),
         (None, None) => (Outcome::Inconclusive, verdict.summary()),
     };

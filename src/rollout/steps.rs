@@ -92,11 +92,6 @@ pub(crate) fn judged(record: &RolloutRecord, policy: Policy, analysis: Analysis,
     }
 }
 
-/// Returns true if the analysis of the current step was violated.
-pub(crate) fn is_violated(record: &RolloutRecord) -> bool {
-    record.current().is_some_and(|step| step.outcome == Some(Outcome::Violated))
-}
-
 /// Ends the current step because of a failure: a violated analysis, or a split that did not take effect.
 pub(crate) fn failed(record: RolloutRecord, policy: Policy, reason: &str, now: DateTime<Utc>) -> RolloutRecord {
     match policy.on_failure {
@@ -124,14 +119,12 @@ fn paused(record: RolloutRecord, reason: String) -> RolloutRecord {
 
 /// Goes on after a pause: with the next step if the current one has passed, else with another analysis; after all steps, with the promotion.
 pub(crate) fn resumed(record: &RolloutRecord, now: DateTime<Utc>) -> RolloutRecord {
-    if record.current().is_none() {
-        return RolloutRecord { phase: RolloutPhase::Promoting, reason: None, ..record.clone() };
-    }
-    let has_passed = record.current().is_some_and(|step| step.outcome == Some(Outcome::Satisfied));
-    match has_passed {
-        true => advanced(record.clone(), now),
-        false => RolloutRecord { phase: RolloutPhase::Progressing, reason: None, ..record.clone() },
-    }
+    let phase = match record.current() {
+        Some(step) if step.outcome == Some(Outcome::Satisfied) => return advanced(record.clone(), now),
+        Some(_) => RolloutPhase::Progressing,
+        None => RolloutPhase::Promoting,
+    };
+    RolloutRecord { phase, reason: None, ..record.clone() }
 }
 
 /// Decides to give all the traffic back to the stable version.

@@ -6,10 +6,9 @@ use crate::redact::redact_text;
 
 /// Returns the result of a rollout: violated only if an analysis was, because nothing else says that the candidate is bad.
 pub(crate) fn outcome(record: &RolloutRecord) -> Outcome {
-    let is_violated = record.current().is_some_and(|step| step.outcome == Some(Outcome::Violated));
     match record.phase {
         RolloutPhase::Promoted => Outcome::Satisfied,
-        _ if is_violated => Outcome::Violated,
+        _ if record.is_violated() => Outcome::Violated,
         _ => Outcome::Inconclusive,
     }
 }

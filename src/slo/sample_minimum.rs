@@ -7,7 +7,7 @@ use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::slo::{Outcome, Verdict};
 
-/// Makes verdicts on fewer than `minimum` samples inconclusive, and says how many are missing.
+/// Makes verdicts on fewer than `minimum` samples inconclusive, and says how many are missing. The matrix is built from the verdicts later.
 pub(crate) fn apply(assessment: &mut Assessment, insights: &Insights, minimum: u64) {
     for verdict in &mut assessment.verdicts {
         let Some(samples) = samples(verdict, insights).filter(|samples| *samples < minimum) else { continue };
@@ -15,12 +15,6 @@ pub(crate) fn apply(assessment: &mut Assessment, insights: &Insights, minimum: u
         verdict.verdict = Outcome::Inconclusive;
         verdict.reason =
             format!("{} rests on {samples} of at least {minimum} samples: {missing} are missing", verdict.metric);
-    }
-    let versions = insights.num_versions.max(1);
-    let rows = assessment.satisfied.upper.iter_mut().chain(&mut assessment.satisfied.lower);
-    // Both are in the order of the objectives.
-    for (row, verdicts) in rows.zip(assessment.verdicts.chunks(versions)) {
-        *row = verdicts.iter().map(|verdict| verdict.verdict == Outcome::Satisfied).collect();
     }
 }
 
@@ -69,18 +63,13 @@ mod tests {
             let mut assessment = assess(&insights, &limits);
             apply(&mut assessment, &insights, minimum);
             let outcomes: Vec<Outcome> = assessment.verdicts.iter().map(|verdict| verdict.verdict).collect();
-            (outcomes, assessment.satisfied.upper.concat(), assessment.verdicts[1].reason.clone())
+            (outcomes, assessment.verdicts[1].reason.clone())
         };
         use Outcome::{Inconclusive, Satisfied, Violated};
-        let (outcomes, satisfied, _) = judged(40);
-        assert_eq!(
-            (outcomes, satisfied),
-            (vec![Satisfied, Violated, Satisfied, Inconclusive], vec![true, false, true])
-        );
-        let (outcomes, satisfied, reason) = judged(100);
+        assert_eq!(judged(40).0, [Satisfied, Violated, Satisfied, Inconclusive]);
+        let (outcomes, reason) = judged(100);
         // The samples of `p/m` are unknown.
         assert_eq!(outcomes, [Inconclusive, Inconclusive, Satisfied, Inconclusive]);
-        assert_eq!(satisfied, [false, false, true]);
         assert_eq!(reason, "http/latency-mean rests on 40 of at least 100 samples: 60 are missing");
     }
 }

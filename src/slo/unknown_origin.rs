@@ -1,7 +1,7 @@
 //! Requests of unknown origin in loads whose responses are attributed to versions.
 //!
-//! A request without a response, or with one that names no version, may have been any version's. A verdict must not depend on whose it
-//! was: a version satisfies an SLO only if it still does with all such requests that would harm it. So an error that a crashed version
+//! A request without a response, or with one that names no version, may have been any version's. A satisfied verdict must not depend on whose
+//! it was: a version satisfies an SLO only if it still does with all such requests that would harm it. So an error that a crashed version
 //! leaves to the gateway in front of it is never lost, and a few lost connections among many requests decide nothing.
 
 use crate::metrics::Distribution;
@@ -34,7 +34,11 @@ pub(super) fn doubt(
         let (key, aggregation) = name.distribution().or_else(|| super::load_validity::named_statistic(name))?;
         let histogram = |version: usize| insights.histograms.get(version)?.get(&key).map(histogram::decode);
         let unknown = histogram(insights.unknown_version?)?;
-        let (Some(Ok(own)), Ok(unknown)) = (histogram(version), unknown) else { return Some(Err(())) };
+        let (Some(Ok(own)), Ok(unknown)) = (histogram(version), unknown) else { return Some(Err(UNREADABLE)) };
+        if aggregation == Aggregation::StdDev && !unknown.is_empty() {
+            // Any selection of them may be the worst.
+            return Some(Err("the standard deviation with some of them is not known"));
+        }
         aggregated(own, &unknown, aggregation, bound, limit).map(Ok)
     })?;
     let (errors, requests, all) = (unknown.counts.errors, unknown.counts.requests, own.whole_counts().requests);
@@ -45,7 +49,7 @@ pub(super) fn doubt(
             let (worst, limit) = show_pair(worst, limit);
             Some(format!("{origin}: if they are this version's, it may be {worst}, beyond {limit}"))
         }
-        Err(()) => Some(format!("{origin}, and their distribution cannot be read")),
+        Err(reason) => Some(format!("{origin}, and {reason}")),
     }
 }
 
@@ -77,7 +81,6 @@ fn aggregated(
     bound: Bound,
     limit: f64,
 ) -> Option<f64> {
-    let is_any = matches!(aggregation, Aggregation::StdDev | Aggregation::Count);
     for cell in unknown.iter_recorded() {
         // The same value that the aggregates use.
         let value = cell.value_iterated_to();
@@ -85,13 +88,16 @@ fn aggregated(
             .iter()
             .any(|edge| !bound.admits(*edge as f64 / MICROS_PER_MS, limit));
         // More values can only help a lower bound on a count.
-        let harms = if is_any { aggregation == Aggregation::StdDev || bound == Bound::Upper } else { harms };
+        let harms = if aggregation == Aggregation::Count { bound == Bound::Upper } else { harms };
         if harms {
             own.saturating_record_n(value, cell.count_at_value());
         }
     }
     Distribution::of_histogram(own).aggregate(aggregation)
 }
+
+/// Reason for a doubt that rests on no values.
+const UNREADABLE: &str = "their distribution cannot be read";
 
 /// Histograms count in microseconds, limits in milliseconds.
 const MICROS_PER_MS: f64 = 1_000.0;

@@ -12,6 +12,7 @@ pub(crate) mod fetch;
 mod fields;
 pub mod grpc;
 pub mod http;
+mod listed_object;
 mod loadgen;
 pub mod notify;
 pub mod permissions;

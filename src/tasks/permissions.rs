@@ -23,7 +23,7 @@ pub struct PermissionValues {
 }
 
 /// Value that names objects of one kind: a name, or a list of names.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct KindValue {
     /// Key of the value.
     pub value: &'static str,

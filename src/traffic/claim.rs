@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::error::{TrafficError, TrafficErrorKind};
+use super::target::TargetKind;
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::model::text::{one_line, truncate};
 use crate::ports::Clock;
@@ -127,31 +128,28 @@ impl<'a> Claim<'a> {
         for _ in 0..ATTEMPTS {
             let mut states = self.cluster.watch(&self.lease).await?;
             let state = self.next(&mut states).await?;
+            let holds = state.as_ref().and_then(|state| state.holder.as_deref());
+            if let (Some(other), Some(state)) = (holds.filter(|other| *other != holder), &state) {
+                return Err(self.taken(other, state));
+            }
             let now = micro_time(self.clock.now());
-            let spec = json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": DURATION_SECONDS});
+            let mut spec =
+                json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": DURATION_SECONDS});
+            let mut metadata = json!({});
+            if holds.is_none() {
+                spec["acquireTime"] = now.into();
+                // What an earlier rollout has left. A command to this holder was given while it was not running, so it stays.
+                metadata["annotations"] = json!({COMMAND: null, PHASE: null, REASON: null});
+            }
             let written = match &state {
-                None => {
-                    let mut spec = spec;
-                    spec["acquireTime"] = now.into();
-                    self.cluster.create(&self.lease, "Lease", &json!({ "spec": spec })).await
+                None => self.cluster.create(&self.lease, "Lease", &json!({ "spec": spec })).await,
+                Some(state) => {
+                    metadata["resourceVersion"] = state.version.as_str().into();
+                    self.cluster.patch(&self.lease, &json!({"metadata": metadata, "spec": spec})).await
                 }
-                Some(state) => match &state.holder {
-                    Some(other) if other != holder => return Err(self.taken(other, state)),
-                    // A command to this holder was given while it was not running.
-                    Some(_) => {
-                        let patch = json!({"metadata": {"resourceVersion": state.version}, "spec": spec});
-                        self.cluster.patch(&self.lease, &patch).await
-                    }
-                    None => {
-                        let mut spec = spec;
-                        spec["acquireTime"] = now.into();
-                        let metadata = json!({"resourceVersion": state.version, "annotations": {COMMAND: null, PHASE: null, REASON: null}});
-                        self.cluster.patch(&self.lease, &json!({"metadata": metadata, "spec": spec})).await
-                    }
-                },
             };
             match written {
-                Ok(_) => return Ok(state.is_some_and(|state| state.holder.is_some())),
+                Ok(_) => return Ok(holds.is_some()),
                 Err(error) if error.kind == ClusterErrorKind::Conflict => {}
                 Err(error) => return Err(error.into()),
             }
@@ -309,26 +307,18 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Start of the name of the Lease of an InferenceService.
-pub(crate) const SERVICE: &str = "iter8-rollout-isvc-";
-
-/// Start of the name of the Lease of a routemap.
-pub(crate) const ROUTEMAP: &str = "iter8-rollout-routemap-";
-
-/// Start of the name of the Lease of an LLMInferenceService.
-pub(crate) const LLM: &str = "iter8-rollout-llmisvc-";
-
 /// API group of Leases.
 pub(crate) const LEASE_GROUP: &str = "coordination.k8s.io";
 
 /// Plural name of Leases.
 pub(crate) const LEASES: &str = "leases";
 
-/// Returns the reference of the Lease for an object. Its name is `prefix`, which stands for the kind of the object, and the object's name.
-pub(crate) fn lease(prefix: &str, name: &str, namespace: Option<&str>) -> ObjectRef {
+/// Returns the reference of the Lease of a target.
+pub(crate) fn lease(kind: TargetKind, name: &str, namespace: Option<&str>) -> ObjectRef {
     let (group, resource) = (LEASE_GROUP.to_owned(), LEASES.to_owned());
+    let name = format!("{}{name}", kind.lease_prefix());
     let kind = ResourceKind { group, version: "v1".to_owned(), resource };
-    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: format!("{prefix}{name}") }
+    ObjectRef { kind, namespace: namespace.map(str::to_owned), name }
 }
 
 fn micro_time(now: DateTime<Utc>) -> String {

@@ -20,4 +20,4 @@ mod waiting;
 pub(crate) use error::TrafficError;
 pub(crate) use objects::ObjectsTraffic;
 pub(crate) use service::ServiceTraffic;
-pub(crate) use target::{Expected, Observed, Target};
+pub(crate) use target::{Expected, Observed, Target, TargetKind};

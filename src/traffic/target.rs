@@ -6,6 +6,40 @@ use super::error::TrafficError;
 use crate::ports::BoxFuture;
 use crate::rollout::change::Change;
 
+/// Kind of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetKind {
+    /// An InferenceService, with its revisions or its canary.
+    Service,
+    /// A routemap with two versions.
+    Routemap,
+    /// An LLMInferenceService, in a group of two.
+    Llm,
+}
+
+impl TargetKind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 3] = [Self::Service, Self::Routemap, Self::Llm];
+
+    /// Returns the value of the task `rollout` that names a target of this kind.
+    pub(crate) fn value(self) -> &'static str {
+        match self {
+            Self::Service => "isvc",
+            Self::Routemap => "routemap",
+            Self::Llm => "llmisvc",
+        }
+    }
+
+    /// Returns the start of the name of the Lease that claims a target of this kind.
+    pub(crate) fn lease_prefix(self) -> &'static str {
+        match self {
+            Self::Service => "iter8-rollout-isvc-",
+            Self::Routemap => "iter8-rollout-routemap-",
+            Self::Llm => "iter8-rollout-llmisvc-",
+        }
+    }
+}
+
 /// Receives each reason to wait.
 pub(crate) type Say<'a> = &'a mut (dyn FnMut(&str) + Send);
 

@@ -224,7 +224,7 @@ impl Client for GrpcClient {
             }
         };
         connection.trailers.check(id)?;
-        self.check(&received)?;
+        self.check(&received).map_err(|failure| Failure { version, ..failure })?;
         let status = received.status.code;
         let is_error = status != OK;
         if is_error {

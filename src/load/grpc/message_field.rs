@@ -11,6 +11,8 @@ pub struct MessageField {
     pub path: Vec<u32>,
     /// Type of the value.
     pub kind: FieldKind,
+    /// True if messages do not contain the field if it is 0, as in proto3.
+    pub is_implicit: bool,
 }
 
 /// Types of fields that can name something.
@@ -25,21 +27,26 @@ pub enum FieldKind {
 }
 
 impl MessageField {
-    /// Returns the value as text; `None` if the message does not have the field. Of repeated values the last one counts.
+    /// Returns the value as text; `None` if the message does not have the field, or if it is damaged. Of repeated values the last one
+    /// counts.
     pub(super) fn value(&self, message: &[u8]) -> Option<Vec<u8>> {
         let (last, path) = self.path.split_last()?;
-        let parent = path.iter().try_fold(message, |message, number| match find(message, *number)? {
+        let parent = path.iter().try_fold(message, |message, number| match find(message, *number).ok()?? {
             Found::Bytes(bytes) => Some(bytes),
             Found::Varint(_) => None,
         })?;
-        match (find(parent, *last)?, self.kind) {
-            (Found::Bytes(bytes), FieldKind::Text) => Some(bytes.to_vec()),
-            (Found::Varint(value), FieldKind::Signed) => Some(value.cast_signed().to_string().into_bytes()),
-            (Found::Varint(value), FieldKind::Unsigned) => Some(value.to_string().into_bytes()),
+        match (find(parent, *last).ok()?, self.kind) {
+            (Some(Found::Bytes(bytes)), FieldKind::Text) => Some(bytes.to_vec()),
+            (Some(Found::Varint(value)), FieldKind::Signed) => Some(value.cast_signed().to_string().into_bytes()),
+            (Some(Found::Varint(value)), FieldKind::Unsigned) => Some(value.to_string().into_bytes()),
+            (None, FieldKind::Signed | FieldKind::Unsigned) if self.is_implicit => Some(b"0".to_vec()),
             _ => None,
         }
     }
 }
+
+/// A message that is not in the wire format.
+struct Damaged;
 
 /// A value in the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +55,8 @@ enum Found<'m> {
     Varint(u64),
 }
 
-/// Returns the last value of a field outside of groups; `None` if there is none, or if the message is damaged.
-fn find(mut message: &[u8], number: u32) -> Option<Found<'_>> {
+/// Returns the last value of a field outside of groups; `None` if there is none.
+fn find(mut message: &[u8], number: u32) -> Result<Option<Found<'_>>, Damaged> {
     let mut found = None;
     let mut depth = 0_usize;
     while !message.is_empty() {
@@ -58,8 +65,8 @@ fn find(mut message: &[u8], number: u32) -> Option<Found<'_>> {
             0 => Some(Found::Varint(varint(&mut message)?)),
             1 => skip(&mut message, 8)?,
             2 => {
-                let length = usize::try_from(varint(&mut message)?).ok()?;
-                let (bytes, rest) = message.split_at_checked(length)?;
+                let length = usize::try_from(varint(&mut message)?).map_err(|_| Damaged)?;
+                let (bytes, rest) = message.split_at_checked(length).ok_or(Damaged)?;
                 message = rest;
                 Some(Found::Bytes(bytes))
             }
@@ -68,35 +75,35 @@ fn find(mut message: &[u8], number: u32) -> Option<Found<'_>> {
                 None
             }
             4 => {
-                depth = depth.checked_sub(1)?;
+                depth = depth.checked_sub(1).ok_or(Damaged)?;
                 None
             }
             5 => skip(&mut message, 4)?,
-            _ => return None,
+            _ => return Err(Damaged),
         };
         if depth == 0 && tag >> 3 == u64::from(number) {
             found = value.or(found);
         }
     }
-    found
+    Ok(found)
 }
 
-fn skip<'m>(message: &mut &[u8], count: usize) -> Option<Option<Found<'m>>> {
-    *message = message.get(count..)?;
-    Some(None)
+fn skip<'m>(message: &mut &[u8], count: usize) -> Result<Option<Found<'m>>, Damaged> {
+    *message = message.get(count..).ok_or(Damaged)?;
+    Ok(None)
 }
 
-fn varint(message: &mut &[u8]) -> Option<u64> {
+fn varint(message: &mut &[u8]) -> Result<u64, Damaged> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
-        let (byte, rest) = message.split_first()?;
+        let (byte, rest) = message.split_first().ok_or(Damaged)?;
         *message = rest;
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            return Some(value);
+            return Ok(value);
         }
     }
-    None
+    Err(Damaged)
 }
 
 #[cfg(test)]
@@ -104,7 +111,7 @@ mod tests {
     use super::*;
 
     fn value(path: &[u32], kind: FieldKind, message: &[u8]) -> Option<String> {
-        let field = MessageField { path: path.to_vec(), kind };
+        let field = MessageField { path: path.to_vec(), kind, is_implicit: false };
         field.value(message).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
@@ -119,6 +126,20 @@ mod tests {
         assert_eq!(value(&[1], FieldKind::Signed, minus_one).as_deref(), Some("-1"));
         assert_eq!(value(&[1], FieldKind::Unsigned, minus_one).as_deref(), Some("18446744073709551615"));
         assert_eq!(value(&[5], FieldKind::Text, b"\x2a\x01a\x2a\x01b").as_deref(), Some("b"), "the last one counts");
+    }
+
+    /// Messages of proto3 do not contain a number that is 0.
+    #[test]
+    fn an_absent_number_is_zero_if_its_message_is_there_and_whole() {
+        let field = |path: &[u32], kind| MessageField { path: path.to_vec(), kind, is_implicit: true };
+        for kind in [FieldKind::Signed, FieldKind::Unsigned] {
+            assert_eq!(field(&[1], kind).value(b"").as_deref(), Some(&b"0"[..]));
+            assert_eq!(field(&[2, 1], kind).value(b"\x12\x00").as_deref(), Some(&b"0"[..]));
+            assert_eq!(field(&[2, 1], kind).value(b""), None, "the message around it is absent");
+            assert_eq!(field(&[1], kind).value(b"\x80\x80"), None, "damaged");
+            assert_eq!(field(&[1], kind).value(b"\x08\x07").as_deref(), Some(&b"7"[..]));
+        }
+        assert_eq!(field(&[1], FieldKind::Text).value(b""), None);
     }
 
     #[test]

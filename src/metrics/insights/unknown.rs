@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::add_version;
-use crate::metrics::split::UNKNOWN;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::insights::Insights;
+use crate::model::split::UNKNOWN;
 
 /// Replaces what earlier loops measured of the contribution's providers for responses of unknown origin.
 pub(super) fn replace(insights: &mut Insights, contribution: &Contribution) {

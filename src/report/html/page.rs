@@ -14,6 +14,7 @@ use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
+use crate::model::split::UNKNOWN;
 use crate::redact::redact_text;
 use crate::report::show::{rounded, short, squeezed, thousands, value, value_near};
 use crate::report::text;
@@ -295,8 +296,11 @@ fn facts(view: &ReportView) -> Vec<[String; 2]> {
         fact("Errors", format!("{} ({}%)", thousands(errors), rounded(100.0 * errors as f64 / requests as f64)));
     }
     fact("Tasks completed", format!("{} / {}", summary.completed_tasks, summary.tasks));
-    if view.versions.len() > 1 {
-        fact("Versions", view.versions.len().to_string());
+    // Requests of unknown origin are shown beside the versions, and are none.
+    let is_unknown = |row: &LoadReport| row.load.version_from.is_some() && row.version == UNKNOWN;
+    let versions = view.versions.len().saturating_sub(usize::from(view.load.iter().any(is_unknown)));
+    if versions > 1 {
+        fact("Versions", versions.to_string());
     }
     fact("Loops", summary.loops_text());
     if summary.replayed {

@@ -22,7 +22,7 @@ pub(super) struct CustomMetricsValues {
     /// `builtin:kserve-modelmesh`. Templates ending in `.hbs` are Handlebars, all others Go templates.
     pub(super) templates: Option<BTreeMap<String, String>>,
     /// Variables for templates and queries. `startingTime` (RFC 3339) is the start of their window. Default: the experiment's
-    /// start, or that of a rollout's step. A rollout adds `rollout.stable` and `rollout.candidate`, the names of its revisions.
+    /// start, or that of a rollout's step. A rollout adds `rollout.stable` and `rollout.candidate`, the names of its versions.
     pub(super) values: Option<Map<String, Value>>,
     /// Variables that are secrets, such as `queryKey`: name → its source (`file`, `env` or `secretKeyRef`). They are variables of
     /// templates like `values`, and never in a document.

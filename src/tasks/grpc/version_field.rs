@@ -11,6 +11,9 @@ use crate::values::input::InputError;
 /// Maximum fields that an error lists.
 const MAX_LISTED: usize = 20;
 
+/// Types of fields that can name a version.
+const TYPES: &str = "string, int32, int64, uint32, uint64 or an enum";
+
 /// Finds the field in the response of the method; `None` if versions are not read from a field.
 pub(super) fn version_field(load: &GrpcLoad, method: &MethodDescriptor) -> Result<Option<MessageField>, InputError> {
     let Some(Source::Field(text)) = load.attribution.as_ref().map(|attribution| &attribution.source) else {
@@ -31,14 +34,18 @@ pub(super) fn version_field(load: &GrpcLoad, method: &MethodDescriptor) -> Resul
         path.push(field.number());
         let is_last = names.peek().is_none();
         match field.kind() {
-            _ if field.is_list() || field.is_map() => return Err(error(format!("field `{name}` has several values"))),
+            _ if field.is_list() || field.is_map() => {
+                let hint = "use a field with one value, or `versionFrom.header`";
+                return Err(error(format!("field `{name}` has several values")).with_hint(hint));
+            }
             Kind::Message(inner) if !is_last && !field.is_group() => message = inner,
             _ if !is_last => return Err(error(format!("field `{name}` is not a message"))),
             kind => {
-                let Some(kind) = scalar(&kind) else {
-                    return Err(error(format!("field `{name}` is not a string, an integer or an enum")));
+                let Some(scalar) = scalar(&kind) else {
+                    let message = format!("field `{name}` has a type that cannot name a version; expected {TYPES}");
+                    return Err(error(message).with_hint("use another field, or `versionFrom.header`"));
                 };
-                return Ok(Some(MessageField { path, kind }));
+                return Ok(Some(MessageField { path, kind: scalar, is_implicit: !field.supports_presence() }));
             }
         }
     }

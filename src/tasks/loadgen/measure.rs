@@ -143,8 +143,11 @@ fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, Strin
 
 /// Reason for an empty distribution; `None` if it has samples.
 fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Missing> {
-    if outcome.responses() == 0 && distribution.name != "connect" {
-        // Timeouts count as latencies, but alone they do not characterize the service.
+    // Timeouts count as latencies, but alone they do not characterize the service. Those of unknown origin may be any version's, so they
+    // are kept for its verdicts.
+    let is_part = outcome.whole.as_ref().is_some_and(|whole| whole.is_unknown && whole.responses > 0);
+    let has_some = is_part && !outcome.histograms[distribution.of].is_empty();
+    if outcome.responses() == 0 && distribution.name != "connect" && !has_some {
         return Some(no_responses(outcome));
     }
     if !outcome.histograms[distribution.of].is_empty() {
@@ -181,8 +184,10 @@ fn no_responses(outcome: &LoadOutcome) -> Missing {
         };
     }
     let (requests, causes): (_, Vec<(Cause, u64)>) = match &outcome.whole {
-        Some(whole) => (whole.counts.requests, whole.causes.iter().map(|(cause, count)| (*cause, *count)).collect()),
-        None => (outcome.counts.requests, outcome.causes.iter().map(|(cause, (count, _))| (*cause, *count)).collect()),
+        Some(whole) if whole.responses == 0 => {
+            (whole.counts.requests, whole.causes.iter().map(|(cause, count)| (*cause, *count)).collect())
+        }
+        _ => (outcome.counts.requests, outcome.causes.iter().map(|(cause, (count, _))| (*cause, *count)).collect()),
     };
     let causes: Vec<_> = causes.iter().map(|(cause, count)| format!("{} ×{count}", cause.description())).collect();
     let reason = format!("none of {requests} requests got a response: {}", causes.join(", "));

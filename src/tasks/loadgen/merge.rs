@@ -72,10 +72,9 @@ impl MergedLoad {
                     Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
                     Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
                     Ok(ShardEnd::Measured(shard)) if shard.versions.len() != plan.origins() => {
-                        sum.miss(
-                            index,
-                            &format!("reported {} versions, expected {}", shard.versions.len(), plan.origins()),
-                        );
+                        let reason =
+                            "attributes responses to other versions; run all pods with the same image and values";
+                        sum.miss(index, reason);
                     }
                     Ok(ShardEnd::Measured(shard)) => match LoadOutcome::from_shard(shard, &plan.pacer, started) {
                         Err(error) => sum.miss(index, &format!("its report cannot be read: {error}")),

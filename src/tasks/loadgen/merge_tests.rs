@@ -116,7 +116,10 @@ fn a_pod_that_attributes_to_other_versions_is_missing() {
     let versions = vec![Default::default(); 3];
     other.report = Ok(vec![ShardEnd::Measured(Box::new(LoadShard { versions, ..shard(10) }))]);
     let merged = merged(coordinator(10), &[other, measured(2, 10), measured(3, 10)]);
-    assert_eq!(missing(&merged), [(1, "reported 3 versions, expected 0".to_owned())]);
+    assert_eq!(
+        missing(&merged),
+        [(1, "attributes responses to other versions; run all pods with the same image and values".to_owned())]
+    );
 }
 
 #[test]

@@ -13,8 +13,9 @@ use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskErro
 const REQUEST_MEMORY: u64 = 6 << 10;
 const TLS_MEMORY: u64 = 8 << 10;
 
-/// Memory of a version's statistics, in bytes per worker, and the number of workers that is assumed: one per core.
-const VERSION_MEMORY: u64 = 1 << 20;
+/// Memory of a version's statistics, in bytes per worker, and the number of workers that is assumed: one per core of a small node. A version
+/// that fills all its histograms takes about 2.4 MB.
+const VERSION_MEMORY: u64 = 5 << 19;
 const WORKERS: u64 = 4;
 
 /// All loads of a task.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::field_paths::FieldPaths;
 use crate::load::attribution::{Attribution, MAX_VALUE, Source};
-use crate::metrics::split::UNKNOWN;
 use crate::model::path::FieldPath;
+use crate::model::split::UNKNOWN;
 use crate::templates::jq::Filter;
 use crate::values::input::InputError;
 
@@ -97,7 +97,7 @@ impl VersionFrom {
         if let Some(value) = values.keys().find(|value| value.len() > MAX_VALUE) {
             let text = String::from_utf8_lossy(&value[..20]);
             let message = format!("`{text}…` is longer than {MAX_VALUE} bytes");
-            return Err(InputError::new(at.key("map"), message));
+            return Err(InputError::new(at.key(if self.map.is_some() { "map" } else { "versions" }), message));
         }
         Ok(Attribution { source, versions, values })
     }
@@ -193,7 +193,7 @@ fn schema(kind: ResponseKind) -> Schema {
         }),
         _ => json!({
             "description": "Field of the response message (of a stream, of its first message), such as `model_name`, or a path of fields: a \
-                            string, an integer or an enum by its number. It is read from the first MiB of the message.",
+                            string, an integer or an enum by its number. Messages longer than 1 MiB are of unknown origin.",
             "type": ["string", "null"], "pattern": r"^\w+(\.\w+)*$",
         }),
     };

@@ -49,10 +49,10 @@ pub(crate) const ANALYSIS: &str = "analysis";
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Default number of further analyses of an inconclusive step.
-const MAX_EXTENSIONS: u64 = 3;
+const DEFAULT_EXTENSIONS: u64 = 3;
 
 /// Limit of further analyses of a step.
-const MAX_MAX_EXTENSIONS: u64 = 1_000;
+const MAX_EXTENSIONS: u64 = 1_000;
 
 /// Maximum number of steps.
 const MAX_STEPS: usize = 100;
@@ -70,9 +70,9 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let with: RolloutWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
     let at = FieldPath::from("with");
     let target = TargetObject::read(&with, &at)?;
-    let max_extensions = with.max_extensions.unwrap_or(MAX_EXTENSIONS);
-    if !(1..=MAX_MAX_EXTENSIONS).contains(&max_extensions) {
-        let message = format!("`{max_extensions}` is out of range; expected 1 to {MAX_MAX_EXTENSIONS}");
+    let max_extensions = with.max_extensions.unwrap_or(DEFAULT_EXTENSIONS);
+    if !(1..=MAX_EXTENSIONS).contains(&max_extensions) {
+        let message = format!("`{max_extensions}` is out of range; expected 1 to {MAX_EXTENSIONS}");
         return Err(InputError::new(at.key("maxExtensions"), message));
     }
     Ok(Box::new(Rollout {
@@ -172,14 +172,14 @@ impl Rollout {
         let (Some(stable), Some(candidate)) = (stable, candidate.clone()) else {
             let reason = match candidate {
                 Some(candidate) => {
-                    format!("no revision has had all the traffic yet, so there is none to compare {candidate} with")
+                    format!("no version has had all the traffic yet, so there is none to compare {candidate} with")
                 }
-                None => "there is no candidate: the newest revision already has all the traffic".to_owned(),
+                None => "there is no candidate: no newer version without all the traffic exists".to_owned(),
             };
             return Err(TrafficError::new(
                 TrafficErrorKind::Refused,
                 format!("cannot roll out {target}: {reason}"),
-                "apply the new model together with `canaryTrafficPercent: 0`, and retry when KServe has made its revision",
+                "deploy the new version without traffic first (in Knative mode: apply the model with `canaryTrafficPercent: 0`), and retry",
             ));
         };
         if percent == Some(100) {

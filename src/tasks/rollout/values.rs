@@ -6,12 +6,8 @@ use serde_json::{Value, json};
 
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::rollout::steps::{OnFailure, OnInconclusive};
-
-/// Pattern of an object's name.
-const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
-
-/// Pattern of a namespace.
-const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+use crate::tasks::listed_object::ListedObject;
+use crate::tasks::schema_fragments::{NAME, NAMESPACE};
 
 /// Moves traffic to a candidate in steps: to the newest revision of an InferenceService, version 1 of a routemap, or an
 /// LLMInferenceService. The tasks that follow it in the spec analyze each step, as one loop of the experiment; the SLOs decide if the
@@ -33,19 +29,19 @@ pub(crate) struct RolloutWith {
     pub(super) llmisvc: Option<String>,
     /// Other objects that the rollout reads or changes, for the Role of a launch: objects and routes of a routemap, HTTPRoutes of KServe.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) resources: Option<Vec<OtherObject>>,
+    pub(super) resources: Option<Vec<ListedObject>>,
     /// Namespace of the target. Default: the namespace of the experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = NAMESPACE))]
     pub(super) namespace: Option<String>,
-    /// Percents of the traffic for the new revision, in rising order: numbers, or maps with `percent` and `pause: true`, which waits for a
+    /// Percents of the traffic for the candidate, in rising order: numbers, or maps with `percent` and `pause: true`, which waits for a
     /// person after the step. The promotion to 100 % follows the last step; a final 100 in the list stands for it.
     #[schemars(schema_with = "steps_schema")]
     pub(super) steps: Vec<Value>,
     /// Time between the moment the cluster shows the percent and the analysis. Default: `0s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) interval: Option<GoDuration>,
-    /// Reaction to violated SLOs: `rollback` gives the traffic back to the stable revision, `pause` waits for a person, `none` ends the rollout
+    /// Reaction to violated SLOs: `rollback` gives the traffic back to the stable version, `pause` waits for a person, `none` ends the rollout
     /// and leaves the traffic. Default: `rollback`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) on_failure: Option<OnFailure>,
@@ -63,21 +59,6 @@ pub(crate) struct RolloutWith {
     /// Maximum time to wait for a person; the run then ends, and the rollout stays paused. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause_timeout: Option<PositiveDuration>,
-}
-
-/// An object that the target consists of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OtherObject {
-    /// API group, such as `apps`. Default: the core group.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) group: String,
-    /// Plural name of the kind, such as `deployments`.
-    #[schemars(extend("pattern" = NAMESPACE))]
-    pub(super) resource: String,
-    /// Name of the object.
-    #[schemars(extend("pattern" = NAME))]
-    pub(super) name: String,
 }
 
 /// A step with settings.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::rollout::mode::Mode;
 use crate::rollout::service::{Service, Traffic};
 
 /// Reason why an object has no expected weights.
@@ -17,6 +18,18 @@ pub(super) enum Unknown {
 pub(super) fn of_service(object: &Value) -> Result<Vec<f64>, Unknown> {
     let service = Service::of(object);
     let undecided = |reason: String| Err(Unknown::Undecided(reason));
+    if service.mode == Mode::Standard {
+        return Err(Unknown::Mistake {
+            message: format!("InferenceService {} is in Standard mode, whose status has no weights", service.name),
+            hint: "give the weights in `split.expected`".to_owned(),
+        });
+    }
+    if service.is_status_behind && service.halted.is_none() {
+        let name = &service.name;
+        return undecided(format!(
+            "KServe has not acted on the newest change of InferenceService {name} yet; run the task `ready` before `split`"
+        ));
+    }
     let Some(newest) = service.latest_created_revision.as_deref() else {
         return undecided(format!("the status of InferenceService {} has no revisions", service.name));
     };
@@ -33,8 +46,9 @@ pub(super) fn of_service(object: &Value) -> Result<Vec<f64>, Unknown> {
     let sum = |traffic: &mut dyn Iterator<Item = &Traffic>| traffic.map(|traffic| traffic.percent.max(0)).sum::<i64>();
     let latest = sum(&mut service.traffic.iter().filter(is_newest));
     let previous = sum(&mut service.traffic.iter().filter(|traffic| !traffic.latest));
-    match service.canary_traffic_percent {
-        Some(percent) if percent != latest => {
+    // Without a percent, all the traffic is requested.
+    match service.canary_traffic_percent.unwrap_or(100) {
+        percent if percent != latest => {
             undecided(format!("the newest revision gets {latest} % of the traffic, but {percent} % is requested"))
         }
         _ => Ok(vec![previous as f64, latest as f64]),
@@ -124,6 +138,10 @@ mod tests {
         undecided(
             service(Some(50), "r2", &[("r2", 20, true), ("r1", 80, false)]),
             "the newest revision gets 20 % of the traffic, but 50 % is requested",
+        );
+        undecided(
+            service(None, "r2", &[("r2", 20, true), ("r1", 80, false)]),
+            "the newest revision gets 20 % of the traffic, but 100 % is requested",
         );
         undecided(service(Some(50), "r2", &[]), "the status of InferenceService iris has no traffic");
         undecided(of_service(&json!({"metadata": {"name": "a"}})), "the status of InferenceService a has no revisions");

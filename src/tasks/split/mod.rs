@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::expected::{Unknown, of_service, of_virtual_service};
 use self::routemap::Routes;
 use self::values::{ExpectedFrom, MAX_VERSIONS, OBJECTS, SplitValues};
+use super::listed_object::references;
 use super::permissions::{KindValue, PermissionValues};
 use super::{Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::manifests::dns_names;
@@ -175,20 +176,9 @@ fn source(from: ExpectedFrom, at: &FieldPath) -> Result<Source, InputError> {
         (None, None, Some(name)) => {
             only("route", has_route, "virtualService")?;
             let routemap = object("routemap", name, ["", "v1", "configmaps"])?;
-            let listed = resources.unwrap_or_default().into_iter().enumerate();
-            let resource = |(index, listed): (usize, values::VersionResource)| {
-                let at = at.clone().key("resources").index(index);
-                let is_valid = dns_names::is_subdomain(&listed.name)
-                    && dns_names::is_label(&listed.resource)
-                    && (listed.group.is_empty() || dns_names::is_subdomain(&listed.group));
-                let kind = ResourceKind { group: listed.group, version: String::new(), resource: listed.resource };
-                let object = ObjectRef { kind, namespace: namespace.clone(), name: listed.name };
-                match is_valid {
-                    true => Ok(object),
-                    false => Err(InputError::new(at, format!("`{object}` is not a valid object"))),
-                }
-            };
-            Ok(Source::Routemap(routemap, listed.map(resource).collect::<Result<_, _>>()?))
+            let listed = resources.unwrap_or_default();
+            let objects = references(&listed, namespace.as_deref(), &at.clone().key("resources"))?;
+            Ok(Source::Routemap(routemap, objects))
         }
         _ => {
             let message = format!("expected exactly one of {}", OBJECTS.join(", "));

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
-use crate::model::metric::Reading;
-use crate::model::metric_name::MetricName;
+use crate::model::metric::{MetricType, Reading};
+use crate::model::metric_name::{Aggregation, MetricName};
 use crate::model::readable::show;
-use crate::model::split::UNKNOWN;
 use crate::slo::split::Observed;
 
 /// Counts above this are not exact as floating-point numbers.
@@ -23,15 +22,20 @@ pub(super) fn counts(
     let mut notes = Vec::new();
     let count = |version: usize| {
         let name = insights.version_label(version);
-        let count = match MetricsView::new(insights, version).get(metric).reading {
+        let found = MetricsView::new(insights, version).get(metric);
+        let is_count = metric.aggregation == Some(Aggregation::Count) || found.kind() == Some(MetricType::Counter);
+        let count = match found.reading {
             _ if !measured.contains(&metric.provider) => Err(format!("`{metric}` was not measured in this loop")),
             Reading::Missing(missing) => Err(format!("{name} has no count: {}", missing.reason)),
+            Reading::Value(_) if !is_count => Err(format!(
+                "`{metric}` is not a counter, so it counts no responses; use one such as `http/request-count`"
+            )),
             Reading::Value(value) => whole(value, rounds).map_err(|reason| format!("{name}: {reason}")),
         };
         let count = count.map(|Count { count, rounded }| {
             let note = |value| format!("{name}: {metric} of {} is rounded to {count}", show(value));
             notes.extend(rounded.map(note));
-            without_lost(insights, version, metric, &name, count, &mut notes)
+            without_lost(insights, version, metric, count, &mut notes)
         });
         Observed { name, count }
     };
@@ -63,16 +67,9 @@ fn whole(value: f64, rounds: bool) -> Result<Count, String> {
 }
 
 /// Returns the count of a version without the requests that got no response. Only responses of unknown origin can include them.
-fn without_lost(
-    insights: &Insights,
-    version: usize,
-    metric: &MetricName,
-    name: &str,
-    count: u64,
-    notes: &mut Vec<String>,
-) -> u64 {
+fn without_lost(insights: &Insights, version: usize, metric: &MetricName, count: u64, notes: &mut Vec<String>) -> u64 {
     let load = insights.load.get(version).and_then(|loads| loads.get(&metric.provider));
-    let Some(load) = load.filter(|_| name == UNKNOWN) else { return count };
+    let Some(load) = load.filter(|_| insights.unknown_version == Some(version)) else { return count };
     let responses = load.statuses.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
     if responses < count {
         notes.push(format!("{} requests without a response are not counted", count - responses));
@@ -85,9 +82,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::insights::{Observation, VersionName};
+    use crate::model::insights::Observation;
     use crate::model::load::LoadRecord;
-    use crate::model::metric::{MetricMeta, MetricType};
+    use crate::model::metric::MetricMeta;
 
     fn insights(values: &[Option<f64>]) -> Insights {
         let key = "istio/request-count".to_owned();
@@ -130,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn only_counters_count_responses() {
+        let mut gauge = insights(&[Some(80.0), Some(20.0)]);
+        gauge.metrics_info.get_mut("istio/request-count").unwrap().kind = MetricType::Gauge;
+        let error =
+            "`istio/request-count` is not a counter, so it counts no responses; use one such as `http/request-count`";
+        assert_eq!(counts_of(&gauge, "istio", true).0, vec![Err(error.to_owned()); 2]);
+    }
+
+    #[test]
     fn counts_that_are_missing_old_or_impossible_have_a_reason() {
         let error =
             |insights: &Insights, measured: &str| counts_of(insights, measured, true).0.pop().unwrap().unwrap_err();
@@ -142,8 +148,7 @@ mod tests {
     #[test]
     fn requests_without_a_response_have_no_origin() {
         let mut attributed = insights(&[Some(80.0), Some(7.0)]);
-        let name = |version: &str| VersionName { version: version.to_owned(), track: String::new() };
-        attributed.version_names = vec![name("a"), name(UNKNOWN)];
+        (attributed.num_versions, attributed.unknown_version) = (1, Some(1));
         let load = LoadRecord { statuses: [(200, 3), (503, 1)].into(), ..LoadRecord::default() };
         attributed.load = vec![BTreeMap::new(), [("istio".to_owned(), load)].into()];
         let note = "3 requests without a response are not counted";

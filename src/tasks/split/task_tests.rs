@@ -61,7 +61,7 @@ fn invalid_settings_are_rejected_with_their_path() {
     );
     rejected(
         from(json!({"routemap": "a", "resources": [{"resource": "pods/log", "name": "p"}]})),
-        "expectedFrom.resources[0]: `pods/log/p` is not a valid object",
+        "expectedFrom.resources[0]: `pods/log/p` is not a valid object; expected an API group, a plural name such as `deployments`, and a name",
     );
 }
 

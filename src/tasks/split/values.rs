@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::model::duration::PositiveDuration;
 use crate::model::number::Number;
+use crate::tasks::listed_object::ListedObject;
 use crate::tasks::schema_fragments::{METRIC, NAME, NAMESPACE, each_given};
 
 /// Maximum versions.
@@ -69,22 +70,7 @@ pub(super) struct ExpectedFrom {
     pub(super) namespace: Option<String>,
     /// Objects of the routemap's versions, which an experiment in a cluster may read only if they are listed.
     #[serde(default)]
-    pub(super) resources: Option<Vec<VersionResource>>,
-}
-
-/// Object of a version.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VersionResource {
-    /// API group, such as `apps`. Default: the core group.
-    #[serde(default)]
-    pub(super) group: String,
-    /// Plural name of the kind, such as `deployments`.
-    #[schemars(extend("pattern" = NAMESPACE))]
-    pub(super) resource: String,
-    /// Name of the object.
-    #[schemars(extend("pattern" = NAME))]
-    pub(super) name: String,
+    pub(super) resources: Option<Vec<ListedObject>>,
 }
 
 fn weights_schema(_: &mut SchemaGenerator) -> Schema {

@@ -21,8 +21,10 @@ const HTTP: &str = "--set=tasks={http},http.url=http://shop/";
 /// A rollout in steps.
 const ROLLOUT: &str = "--set=tasks={rollout},rollout.isvc=iris,rollout.steps={10,50},rollout.analysis={http,assess},http.url=http://shop/,assess.SLOs.upper.http/error-rate=0";
 
-/// One that waits first.
+/// One that compares a split.
 const SPLIT: &str = "--set=tasks={custommetrics,split},custommetrics.prometheus.url=http://p/,custommetrics.prometheus.queries.n.query=up,custommetrics.versionValues[0].a=b,custommetrics.versionValues[1].a=c,split.metric=prometheus/n";
+
+/// One that waits first.
 const READY: &str = "--set=tasks={ready,http},http.url=http://shop/";
 
 const FILE: &str = "

@@ -66,6 +66,7 @@ fn a_restart_of_the_api_server_loses_nothing() {
         let mut decisions = log[settled..].lines().filter(|line| line.contains(&format!("/{name}-routemap: weights")));
         assert!(decisions.all(|line| line.contains("weights 1, 1")), "{log}");
     }
+    assert!(controller.log.text()[settled..].contains("/m1-routemap: weights"), "the log shows decisions");
     controller.wait_until_leader();
     drop(controller);
     cluster.stop();

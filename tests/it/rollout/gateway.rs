@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::rollout_case::{R1, R2, R3, RolloutCase, uri};
+use super::rollout_case::{R1, R2, RolloutCase, uri};
 use crate::support::kubernetes::{Gateway, Model, Outcome};
 use crate::support::mesh::binomial;
 use crate::support::mesh::client::{Answer, Client};
@@ -171,5 +171,4 @@ fn a_deleted_service_has_no_host_and_its_successor_has_its_own_models() {
     case.apply(3, None);
     gateway.wait_for_split("iris", &[(R1, 100)]);
     assert_eq!(body(&predict(&gateway, &host))["model_name"], "third");
-    assert!(!gateway.url().is_empty() && gateway.requests(R3) == 0);
 }

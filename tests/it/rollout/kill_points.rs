@@ -36,6 +36,8 @@ struct World {
     steps: Value,
     /// Command that a person gives at the first pause.
     person: Option<&'static str>,
+    /// The person gives it once more, when the rollout goes on.
+    is_repeated: bool,
     analyses: AtomicUsize,
     state: Mutex<State>,
 }
@@ -48,8 +50,8 @@ struct State {
     document: Option<Experiment>,
     /// Percents, as they were patched.
     patched: Vec<Option<i64>>,
-    /// A person has given the command.
-    has_commanded: bool,
+    /// Commands that the person has given.
+    commands: usize,
 }
 
 impl World {
@@ -61,7 +63,7 @@ impl World {
             lease: None,
             document: None,
             patched: Vec::new(),
-            has_commanded: false,
+            commands: 0,
         };
         Self {
             outcomes: outcomes.to_vec(),
@@ -70,6 +72,7 @@ impl World {
             killed: Notify::new(),
             steps: json!(STEPS),
             person: None,
+            is_repeated: false,
             analyses: AtomicUsize::new(0),
             state: Mutex::new(state),
         }
@@ -102,7 +105,7 @@ impl World {
     /// The same, with a clock that is ahead by this much.
     async fn run_at(&self, ahead: TimeDelta) -> Option<Result<RunEnd, PipelineError>> {
         let spec = json!([
-            {"task": "rollout", "with": {"isvc": "iris", "steps": self.steps, "onInconclusive": "rollback"}},
+            {"task": "rollout", "with": {"isvc": "iris", "steps": self.steps, "onInconclusive": "rollback", "pauseTimeout": "50ms"}},
             {"task": "custommetrics", "with": {"prometheus": {"url": "http://prometheus", "queries": {"errors": {"query": "errors"}}}}},
             {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "prometheus/errors", "limit": 1}]}}},
         ]);
@@ -213,8 +216,11 @@ impl Cluster for World {
                 let lease = state.lease.as_mut().unwrap();
                 merge(lease, patch);
                 let annotations = &mut lease["metadata"]["annotations"];
-                if annotations["iter8.tools/rollout-phase"] == "paused" && !state.has_commanded {
-                    state.has_commanded = true;
+                let phase = annotations["iter8.tools/rollout-phase"].as_str().unwrap_or_default();
+                let is_first = phase == "paused" && state.commands == 0;
+                let is_again = phase == "progressing" && state.commands == 1 && self.is_repeated;
+                if is_first || is_again {
+                    state.commands += 1;
                     annotations["iter8.tools/rollout-command"] = json!(self.person);
                 }
                 return Ok(state.lease.clone().unwrap());
@@ -304,6 +310,7 @@ fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
         &[Violated, Satisfied],
         &[Satisfied, Satisfied, Satisfied, Violated],
     ];
+    let mut saved_verdicts = 0;
     block_on(async {
         for script in scripts {
             let whole = World::new(script, None);
@@ -319,6 +326,7 @@ fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
                 let context = format!("{script:?}, killed at {kill:?}");
                 check(&world, &context);
                 if let Some((step, outcome)) = unjudged {
+                    saved_verdicts += 1;
                     let step = &world.record().steps[step];
                     assert_eq!(
                         (step.outcome, step.analyses),
@@ -329,11 +337,13 @@ fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
             }
         }
     });
+    assert!(saved_verdicts > 0, "no run was killed between a verdict and its effect");
 }
 
 #[test]
 fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
     let (hour, none) = (TimeDelta::hours(1), TimeDelta::zero());
+    let mut failed_windows = 0;
     block_on(async {
         let calls = {
             let whole = World::new(&[Satisfied], None);
@@ -352,6 +362,7 @@ fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
                 let context = format!("{first} to {second} at {call}");
                 check(&world, &context);
                 if first == hour && is_ahead && unjudged.is_none() {
+                    failed_windows += 1;
                     assert_eq!(record.phase, RolloutPhase::RolledBack, "{context}: {record:?}");
                 }
                 if second == hour {
@@ -360,6 +371,7 @@ fn a_jump_of_the_clock_never_promotes_what_was_not_judged() {
             }
         }
     });
+    assert!(failed_windows > 0, "no analysis started before the clock was set back");
 }
 
 #[test]
@@ -378,9 +390,8 @@ fn a_command_is_neither_lost_nor_taken_twice_if_the_run_is_killed() {
                 let world = world(Some(kill), person);
                 let killed = world.run().await;
                 let context = format!("{person}, killed at {kill:?}");
-                if killed.is_none() {
-                    assert_eq!(world.run().await, Some(RunEnd::Completed), "{context}");
-                }
+                assert_eq!(killed, None, "{context}: the run ends before it is killed");
+                assert_eq!(world.run().await, Some(RunEnd::Completed), "{context}");
                 assert_eq!(world.record().phase, phase, "{context}");
                 let state = world.state.lock().unwrap();
                 assert_eq!(state.patched, moves, "{context}");
@@ -388,5 +399,18 @@ fn a_command_is_neither_lost_nor_taken_twice_if_the_run_is_killed() {
                 assert_eq!(lease["metadata"]["annotations"].get("iter8.tools/rollout-command"), None, "{context}");
             }
         }
+    });
+}
+
+#[test]
+fn a_command_opens_no_later_gate() {
+    let gates = json!([{"percent": 10, "pause": true}, {"percent": 25, "pause": true}]);
+    let world = World { steps: gates, person: Some("resume"), is_repeated: true, ..World::new(&[Satisfied], None) };
+    block_on(async {
+        assert_eq!(world.run().await, Some(RunEnd::Completed));
+        let record = world.record();
+        assert_eq!((record.phase, record.step), (RolloutPhase::Paused, 1), "nobody has seen the second step");
+        let state = world.state.lock().unwrap();
+        assert_eq!((state.commands, state.percent), (2, Some(25)));
     });
 }

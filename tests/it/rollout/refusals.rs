@@ -92,3 +92,14 @@ fn a_rollout_in_steps_is_neither_recorded_nor_replayed() {
         &["error: a rollout cannot be recorded, replayed or shared between pods", "hint: run it without --record"],
     );
 }
+
+#[test]
+fn values_on_standard_input_are_read_once() {
+    let cli = crate::support::cli_case::CliCase::new();
+    let values = "tasks: [http, assess]\nhttp: {url: http://h/}\nassess: {SLOs: {upper: {http/error-rate: 0}}}\n";
+    let args = ["k", "rollout", "run", "iris", "--steps", "10,50:pause", "-f", "-", "--dry", "-n", "models"];
+    let run = cli.run_with_input(args, values);
+    for text in ["- task: rollout", "isvc: iris", "pause: true", "- task: http", "url: http://h/", "- task: assess"] {
+        assert!(run.exits(0).stdout.contains(text), "{text}: {run:#?}");
+    }
+}

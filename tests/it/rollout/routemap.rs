@@ -100,6 +100,12 @@ fn a_routemap_is_rolled_out_in_steps_judged_by_slos() {
     shop.case.wait_for_weights("shop", &[("shop-0", 0), ("shop-1", 100)]);
     let lease = shop.case.get("leases", "iter8-rollout-routemap-shop-routemap");
     assert_eq!(lease["metadata"]["annotations"]["iter8.tools/rollout-phase"], "promoted");
+    let again = run("assess.SLOs.upper.http/error-rate=0");
+    again.expect(
+        2,
+        &["cannot roll out routemap shop-routemap: shop-1 already has all the traffic", "hint: deploy a new version"],
+    );
+    shop.case.wait_for_weights("shop", &[("shop-0", 0), ("shop-1", 100)]);
 }
 
 #[test]

@@ -58,6 +58,9 @@ fn an_abort_ends_a_running_analysis() {
     rollout.case.rollout(&["abort", "iris"]).exits(0);
     running.end().expect(5, &["was rolled back: aborted"]);
     rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+    let report = rollout.case.case.cli.run(["report", "-o", "json"]);
+    let report: Value = serde_json::from_str(&report.exits(0).stdout).unwrap();
+    assert_eq!(report["summary"]["outcome"], "inconclusive", "{report:#}");
 }
 
 #[test]
@@ -121,6 +124,41 @@ fn a_rollout_whose_run_was_killed_is_aborted_from_here() {
     // The experiment runs again: what was aborted does not continue.
     rollout.run(&[]).expect(5, &["was rolled back: aborted"]);
     rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
+}
+
+/// Its run was killed between the last change of the document and the release of its claim.
+#[test]
+fn an_abort_of_a_promoted_rollout_leaves_the_traffic() {
+    let Some(rollout) = Stepped::new(Model::new("good")) else { return };
+    let rollout = rollout.steps("50");
+    rollout.run(&[]).exits(0);
+    let (cluster, namespace) = (rollout.case.case.cluster, rollout.case.case.namespace.clone());
+    let claim = r#"{"spec": {"holderIdentity": "another run"}}"#;
+    let lease = "iter8-rollout-isvc-iris";
+    cluster.kubectl_ok(&["patch", "lease", lease, "-n", &namespace, "--type=merge", "-p", claim]);
+    let aborted = rollout.case.rollout(&["abort", "iris"]);
+    assert_eq!(aborted.exits(4).stdout, "the rollout of iris has ended: promoted\n");
+    rollout.case.wait_for_traffic(&[(R2, 100)]);
+    assert_eq!(cluster.get("leases", &namespace, lease)["spec"].get("holderIdentity"), None, "the claim is released");
+    rollout.case.rollout(&["abort", "iris"]).expect(2, &["no rollout of iris is in progress"]);
+}
+
+/// KServe leaves the service alone, so the candidate would keep its traffic.
+#[test]
+fn a_rollback_that_is_refused_is_loud_and_is_tried_again() {
+    let Some((rollout, running)) = paused() else { return };
+    let annotate = |value: &str| {
+        let mark = format!("serving.kserve.io/disable-auto-update{value}");
+        let namespace = &rollout.case.case.namespace;
+        rollout.case.case.cluster.kubectl_ok(&["annotate", "isvc", "iris", "-n", namespace, &mark]);
+    };
+    annotate("=true");
+    rollout.case.rollout(&["abort", "iris", "--timeout", "5s"]);
+    running.end().expect(4, &["rolling back: aborted", "KServe does not act on changes", "hint: "]);
+    assert_eq!(rollout.record()["phase"], "rollingBack");
+    annotate("-");
+    rollout.run(&[]).expect(5, &["was rolled back: aborted"]);
+    assert_eq!(percent(&rollout), 0);
 }
 
 #[test]

@@ -46,11 +46,12 @@ pub(crate) struct SetArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k rollout tags sklearn-iris on")]
 pub(crate) struct TagsArgs {
+    /// On or off
+    #[arg(value_enum, index = 2)]
+    tags: Tags,
+    // Last, because flags after a flattened group get its heading in the help.
     #[command(flatten)]
     target: TargetArgs,
-    /// On or off
-    #[arg(value_enum)]
-    tags: Tags,
 }
 
 /// Routing by tags.

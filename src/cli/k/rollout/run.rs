@@ -10,7 +10,7 @@ use crate::app::error::AppError;
 use crate::app::rollout::LazyCluster;
 use crate::app::rollout_target::TargetName;
 use crate::app::run::ResultPolicy;
-use crate::app::values::{Network, Source, Values};
+use crate::app::values::{Network, Source, Values, merged};
 use crate::cli::document::RunDirArgs;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
@@ -30,7 +30,8 @@ use crate::model::duration::GoDuration;
     --set http.url=http://sklearn-iris.models.example.com/v1/models/iris:predict \\\n      \
     --set assess.SLOs.upper.http/error-rate=0.01\n  \
     # the same command continues a rollout that was interrupted\n\n\
-The exit code is 0 after a promotion, 1 if violated SLOs ended the rollout, 5 if nothing decided it.")]
+The exit code is 0 after a promotion, 1 if violated SLOs ended the rollout, 3 if a task failed or the traffic\n\
+did not move, 4 if the cluster refused or another rollout is under way, 5 if nothing decided it.")]
 pub(crate) struct RolloutRunArgs {
     /// Name of the InferenceService, or routemap/NAME, or llmisvc/CANDIDATE
     #[arg(value_name = "[TYPE/]NAME")]
@@ -65,7 +66,7 @@ pub(crate) struct RolloutRunArgs {
 /// Reaction to violated SLOs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnFailure {
-    /// Give the traffic back to the stable revision
+    /// Give the traffic back to the stable version
     Rollback,
     /// Wait for `k rollout resume` or `k rollout abort`
     Pause,
@@ -80,7 +81,7 @@ enum OnInconclusive {
     Hold,
     /// Analyze again, at most `rollout.maxExtensions` times
     Extend,
-    /// Give the traffic back to the stable revision
+    /// Give the traffic back to the stable version
     Rollback,
 }
 
@@ -120,13 +121,14 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
 impl RolloutRunArgs {
     /// Returns the values with those of the flags. An experiment without a rollout becomes the analysis.
     async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
-        let given = self.values.merged_with(&[], network).await?.value;
-        let listed = given["tasks"].as_array().cloned().unwrap_or_default();
+        let given = self.values.sources(network).await?;
+        let values = merged(&given)?.value;
+        let listed = values["tasks"].as_array().cloned().unwrap_or_default();
         let TargetName { kind, name } = &self.target;
         let mut flags = vec![format!("rollout.{}={}", kind.value(), json!(name))];
         if !listed.contains(&json!("rollout")) {
             flags.push("tasks=[\"rollout\"]".to_owned());
-            if self.analysis.is_empty() && given["rollout"]["analysis"].is_null() && !listed.is_empty() {
+            if self.analysis.is_empty() && values["rollout"]["analysis"].is_null() && !listed.is_empty() {
                 flags.push(format!("rollout.analysis={}", Value::from(listed)));
             }
         }
@@ -147,7 +149,6 @@ impl RolloutRunArgs {
         for (name, value) in settings {
             flags.extend(value.map(|value| format!("rollout.{name}={}", json!(value))));
         }
-        let sources: Vec<Source> = flags.into_iter().map(Source::SetJson).collect();
-        self.values.merged_with(&sources, network).await
+        merged(&flags.into_iter().map(Source::SetJson).chain(given).collect::<Vec<_>>())
     }
 }

@@ -218,6 +218,7 @@ impl Timeline {
             errors: points.iter().map(|point| point.errors).collect(),
             p50: points.iter().map(|point| point.percentile(50.0)).collect(),
             p99: points.iter().map(|point| point.percentile(99.0)).collect(),
+            ..Series::default()
         })
     }
 

@@ -78,6 +78,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
     }
     if let Some(assessment) = &contribution.assessment {
         insights.slos = Some(assessment.limits.clone());
+        insights.relative = (!assessment.relative.upper.is_empty()).then(|| assessment.relative.clone());
         insights.slos_satisfied = Some(assessment.satisfied.clone());
         insights.verdicts = assessment.verdicts.clone();
         if let Some(record) = &assessment.record {

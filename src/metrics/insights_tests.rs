@@ -255,6 +255,7 @@ fn series() -> Series {
         errors: vec![1_234; 240],
         p50: vec![Some(12.3); 240],
         p99: vec![Some(1234.0); 240],
+        ..Series::default()
     }
 }
 

@@ -63,6 +63,9 @@ pub fn halved(series: &Series) -> Series {
         errors: joined(&series.errors, &ends, u64::saturating_add),
         p50: joined(&series.p50, &ends, larger),
         p99: joined(&series.p99, &ends, larger),
+        timed: Vec::new(),
+        sum: Vec::new(),
+        over: Vec::new(),
     }
 }
 
@@ -105,6 +108,7 @@ mod tests {
             p99: vec![None; requests.len()],
             requests,
             p50,
+            ..Series::default()
         }
     }
 

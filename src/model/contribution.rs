@@ -10,6 +10,7 @@ use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::Missing;
+use super::objectives::RelativeLimits;
 use super::rollout::RolloutRecord;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 use super::split::Split;
@@ -102,12 +103,19 @@ pub enum Values {
 pub struct Assessment {
     /// The objectives.
     pub limits: SloLimits,
+    /// The objectives relative to version 0.
+    #[serde(skip_serializing_if = "is_none_relative")]
+    pub relative: RelativeLimits,
     /// Iter8's matrix.
     pub satisfied: SloMatrix,
     /// One verdict per objective and version.
     pub verdicts: Vec<Verdict>,
     /// Result of this loop alone, kept together with those of earlier loops.
     pub record: Option<LoopRecord>,
+}
+
+fn is_none_relative(limits: &RelativeLimits) -> bool {
+    limits.upper.is_empty()
 }
 
 /// Outcome of a task, in a form that can be written to a file.

@@ -11,6 +11,7 @@ use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
+use super::objectives::RelativeLimits;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 use super::split::Split;
 
@@ -42,6 +43,9 @@ pub struct Insights {
     /// Service level objectives.
     #[serde(rename = "SLOs", skip_serializing_if = "Option::is_none")]
     pub slos: Option<SloLimits>,
+    /// Limits relative to version 0. Iter8's matrix has no row for them; their verdicts are in `verdicts`.
+    #[serde(rename = "relativeSLOs", skip_serializing_if = "Option::is_none")]
+    pub relative: Option<RelativeLimits>,
     /// Iter8's verdicts on the SLOs.
     #[serde(rename = "SLOsSatisfied", skip_serializing_if = "Option::is_none")]
     pub slos_satisfied: Option<SloMatrix>,

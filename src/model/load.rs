@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::counts::{Counts, Traffic};
 use super::duration::GoDuration;
 use super::histogram::EncodedHistogram;
+use super::metric_name::MetricRef;
 use super::series::Series;
+use super::slo::{Bound, Outcome};
 
 /// Cause of requests that failed because the load generator's machine ran out of files, ports or memory. Verdicts know it by this
 /// name in [`LoadRecord::causes`].
@@ -95,6 +97,13 @@ pub struct LoadRecord {
     /// The pods that shared the load; absent if it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
+    /// Dependence of this version and version 0 on each other, by percentile of the latency; absent if they did not run in the same seconds,
+    /// and in loads without a confidence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
+    /// End of the load before its duration, because all verdicts were decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// The load that this record is a version's part of, if the responses of one target are attributed to versions. Then `requests`,
     /// `errors`, `late`, `ownLate`, `lateness`, `undelayed`, `statuses`, `causes` and `series` are the version's; everything else is
     /// that of the whole load, which was planned and sent as one.
@@ -112,6 +121,54 @@ impl LoadRecord {
     pub(crate) fn whole_causes(&self) -> &BTreeMap<String, u64> {
         self.version_from.as_ref().map_or(&self.causes, |whole| &whole.causes)
     }
+}
+
+/// Dependence of the ratio of a percentile of two versions that were measured in the same seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Pair {
+    /// The percentile of both, 0 to 100.
+    pub percentile: f64,
+    /// Number of slow requests that tell as much as one independent one.
+    pub deff: f64,
+    /// Degrees of freedom of `deff`.
+    pub df: f64,
+    /// True if both come from the 90th percentile, because too few requests are slower than `percentile`.
+    #[serde(rename = "isFromP90", skip_serializing_if = "std::ops::Not::not")]
+    pub is_from_p90: bool,
+}
+
+/// End of a load before its duration, because every verdict that it waited for was decided.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stopped {
+    /// Time from the start of the load to the decision.
+    pub at: GoDuration,
+    /// Confidence of the decisions.
+    pub confidence: f64,
+    /// Decisions on this load's SLOs, the decided ones of all versions at that moment.
+    pub decisions: Vec<Decision>,
+}
+
+/// Decision on an SLO of a load, from all requests until then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// The metric.
+    pub metric: MetricRef,
+    /// Side that the limit is on.
+    pub bound: Bound,
+    /// The limit, in the metric's unit.
+    pub limit: f64,
+    /// The decision; inconclusive if another version's violation ended the load.
+    pub verdict: Outcome,
+    /// Requests until then, with those in flight that were already over the limit.
+    pub n: u64,
+    /// Errors, or requests over the limit, among them.
+    pub k: u64,
+    /// Number of requests that tell as much as one independent one.
+    pub deff: f64,
+    /// Degrees of freedom of `deff`.
+    pub df: f64,
 }
 
 /// Attribution of a load's responses to the versions that sent them. A client did not choose these counts: a router did.

@@ -18,6 +18,7 @@ pub mod metric_name;
 pub mod missing;
 pub mod number;
 pub mod object;
+pub mod objectives;
 pub mod path;
 pub mod readable;
 pub mod rollout;

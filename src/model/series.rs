@@ -29,6 +29,30 @@ pub struct Series {
     /// 99th percentile of their latencies, like `p50`.
     #[serde(serialize_with = "on_one_line")]
     pub p99: Vec<Option<f64>>,
+    /// Requests with a latency; absent if they are `requests`, and in loads without a confidence.
+    #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
+    pub timed: Vec<u64>,
+    /// Sum of their latencies in µs; absent in loads without a confidence.
+    #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
+    pub sum: Vec<u64>,
+    /// Requests over some limits; absent in loads without a confidence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub over: Vec<Over>,
+}
+
+/// Requests of each interval with a latency over a limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Over {
+    /// The limit in msec.
+    pub limit: f64,
+    /// The percentile of the whole load that the limit is, if it is not that of an SLO. Then the counts are those of the series' histograms
+    /// (two significant digits); otherwise they are exact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<f64>,
+    /// Requests over the limit.
+    #[serde(serialize_with = "on_one_line")]
+    pub counts: Vec<u64>,
 }
 
 /// `[1, 2, 3]` also in YAML, where every entry would otherwise take a line.
@@ -50,6 +74,7 @@ mod tests {
             errors: vec![0, 0, 1],
             p50: vec![Some(3.2), None, Some(1e7)],
             p99: vec![Some(12.0), None, Some(0.001)],
+            ..Series::default()
         };
         let yaml = to_yaml(&series).unwrap();
         assert_eq!(yaml.lines().count(), 5, "{yaml}");

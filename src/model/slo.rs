@@ -109,15 +109,31 @@ pub struct Verdict {
     pub value: Option<f64>,
     /// Verdict.
     pub verdict: Outcome,
-    /// Confidence interval of the value, if a confidence was requested.
+    /// Lower and upper end of the value's interval, in the metric's unit. Each end holds with `confidence`, so both together hold with
+    /// 2 · confidence − 1. An end is null if the samples do not bound that side; the interval is absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<[f64; 2]>,
-    /// Requested confidence, 0 to 1.
+    pub interval: Option<[Option<f64>; 2]>,
+    /// Confidence of each end of the interval, 0 to 1; absent for Iter8's rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// Number of observations that the value rests on, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
+    /// Number of independent observations that tell as much as `samples`.
+    #[serde(default, rename = "effectiveSamples", skip_serializing_if = "Option::is_none")]
+    pub effective_samples: Option<f64>,
+    /// Method that decided; absent for Iter8's rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Further requests that would probably decide an inconclusive verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+    /// Version with which this one was compared; absent if the limit is not relative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<usize>,
+    /// Dependence of the observations on each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependence: Option<Dependence>,
     /// Cause of a missing value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<MissingCause>,
@@ -132,9 +148,88 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Creates an undecided verdict without a reason.
+    pub fn undecided(slo: &Slo, bound: Bound, version: usize) -> Self {
+        Self {
+            metric: slo.metric.clone(),
+            bound,
+            limit: slo.limit.0,
+            version,
+            value: None,
+            verdict: Outcome::Inconclusive,
+            interval: None,
+            confidence: None,
+            samples: None,
+            effective_samples: None,
+            method: None,
+            needs: None,
+            reference: None,
+            dependence: None,
+            missing: None,
+            no_data: None,
+            on_error: None,
+            reason: String::new(),
+        }
+    }
+
     /// Returns true if the verdict rests on a value or on a policy for missing values. Otherwise nothing decided it: the metric could not be
     /// measured, which is a failure rather than too little data.
     pub fn is_founded(&self) -> bool {
         self.value.is_some() || self.no_data.is_some() || self.on_error.is_some()
     }
+}
+
+/// Method of a verdict with confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Exact binomial limits of a share.
+    Binomial,
+    /// Limits of a percentile, from the share of requests over the SLO's limit.
+    Percentile,
+    /// Limits of a mean.
+    Mean,
+    /// Limits of a difference of two shares.
+    Difference,
+    /// Limits of a ratio of two percentiles or means.
+    Ratio,
+    /// Limits that hold at every moment, with which a load ended early.
+    AlwaysValid,
+    /// The value alone, because the metric has no interval.
+    Point,
+}
+
+/// Further requests that would probably decide a verdict: in 4 of 5 cases, if the value is the true one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Needs {
+    /// Further requests.
+    pub requests: u64,
+    /// Time that they take at the achieved rate, in seconds; absent if the rate is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// Dependence of observations on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Dependence {
+    /// Number of observations that tell as much as one independent one, at least 1.
+    pub deff: f64,
+    /// Degrees of freedom of `deff`.
+    pub df: f64,
+    /// Source of both.
+    pub from: DependenceSource,
+}
+
+/// Source of a dependence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DependenceSource {
+    /// The counts of the intervals of the load's series.
+    Blocks,
+    /// The share of requests over the 90th percentile, because too few are over the limit.
+    P90,
+    /// The series of the load's latency, because the metric has none of its own.
+    Latency,
+    /// None: the observations are assumed to be independent.
+    None,
 }

@@ -8,7 +8,7 @@ use super::{INTERRUPT_GRACE, PipelineError, RunEnd, interrupt_grace_over};
 use crate::model::document::TaskStatus;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{Env, Event};
-use crate::tasks::{OnStop, TaskContext};
+use crate::tasks::{OnStop, TaskContext, objectives_after};
 
 impl Prepared {
     /// Runs this worker's share of each load that the coordinator starts, until the run is over. Failed loads are reported by the
@@ -45,8 +45,14 @@ impl Prepared {
         let started = Instant::now();
         env.observer.observe(Event::TaskStarted { index, task: name.clone() });
         let measured = BTreeSet::new();
-        let context =
-            TaskContext { index, experiment: &self.experiment, measured: &measured, secrets: &self.secrets, env };
+        let context = TaskContext {
+            index,
+            experiment: &self.experiment,
+            measured: &measured,
+            objectives: objectives_after(&self.tasks, index),
+            secrets: &self.secrets,
+            env,
+        };
         let end = tokio::select! {
             end = load.run_share(&context, fleet) => end,
             () = interrupt_grace_over(env, OnStop::Finish) => Ok(()),

@@ -41,7 +41,7 @@ pub(crate) fn unmeasured_slos(
     }
     let mut errors = Vec::new();
     for (index, (task, metrics)) in tasks.iter().zip(metrics).enumerate() {
-        let limits = task.judges().into_iter();
+        let limits = task.judges().map(|objectives| &objectives.limits).into_iter();
         for (bound, slos) in limits.flat_map(|limits| [("upper", &limits.upper), ("lower", &limits.lower)]) {
             for (at, slo) in slos.iter().enumerate() {
                 let path = entry(index).key("with").key("SLOs").key(bound).index(at).key("metric");

@@ -10,7 +10,7 @@ use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::TaskStatus;
 use crate::ports::{Env, Event, StoreError};
 use crate::slo::condition;
-use crate::tasks::{AfterFailedLoad, Recorded, Task, TaskContext, TaskError};
+use crate::tasks::{AfterFailedLoad, Recorded, Task, TaskContext, TaskError, objectives_after};
 use crate::values::input::InputError;
 
 /// Runs one loop and saves its outcome, even a failure, in the document.
@@ -24,7 +24,7 @@ pub(super) async fn run_loop(
     let loop_number = document.begin_loop(policy, env.clock.now(), is_replay);
     env.observer.observe(Event::RunStarted { loop_number, tasks: tasks.len() });
     document.save().await?;
-    let mut run = LoopRun { document, env, measured: BTreeSet::new() };
+    let mut run = LoopRun { document, tasks, env, measured: BTreeSet::new() };
     for (index, task) in tasks.iter().enumerate() {
         match run.step(index, task.as_ref()).await? {
             Step::Continue => {}
@@ -55,6 +55,7 @@ enum Step {
 
 struct LoopRun<'a, 'd> {
     document: &'a mut Document<'d>,
+    tasks: &'a [Box<dyn Task>],
     env: &'a Env<'a>,
     /// Providers measured in this loop.
     measured: BTreeSet<String>,
@@ -141,7 +142,8 @@ impl LoopRun<'_, '_> {
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let env = self.env;
         let (experiment, secrets) = (self.document.experiment(), self.document.secrets());
-        let context = TaskContext { index, experiment, measured: &self.measured, secrets, env };
+        let objectives = objectives_after(self.tasks, index);
+        let context = TaskContext { index, experiment, measured: &self.measured, objectives, secrets, env };
         let end = tokio::select! {
             // A task that needs no waiting, such as `assess`, always ends.
             biased;

@@ -270,8 +270,8 @@ pub struct SloReport {
     pub verdict: Option<Outcome>,
     /// Value that was judged.
     pub value: Option<f64>,
-    /// Confidence interval of the value.
-    pub interval: Option<[f64; 2]>,
+    /// Lower and upper end of the value's interval; an end is `null` if the samples do not bound that side.
+    pub interval: Option<[Option<f64>; 2]>,
     /// Requested confidence, 0 to 1.
     pub confidence: Option<f64>,
     /// Number of observations that the value rests on.

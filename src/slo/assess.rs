@@ -32,27 +32,13 @@ pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
     };
     let satisfied =
         SloMatrix { upper: judge_all(&limits.upper, Bound::Upper), lower: judge_all(&limits.lower, Bound::Lower) };
-    Assessment { limits: limits.clone(), satisfied, verdicts, record: None }
+    Assessment { limits: limits.clone(), satisfied, verdicts, ..Assessment::default() }
 }
 
 fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdict {
     let limit = slo.limit.0;
     let metric = MetricsView::new(insights, version).resolve(&slo.metric);
-    let mut verdict = Verdict {
-        metric: slo.metric.clone(),
-        bound,
-        limit,
-        version,
-        value: None,
-        verdict: Outcome::Inconclusive,
-        interval: None,
-        confidence: None,
-        samples: None,
-        missing: None,
-        no_data: None,
-        on_error: None,
-        reason: String::new(),
-    };
+    let mut verdict = Verdict::undecided(slo, bound, version);
     let recorded = metric.recorded();
     match &metric.reading {
         Reading::Missing(missing) => {

@@ -17,6 +17,7 @@ use crate::model::insights::Insights;
 use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
+use crate::model::objectives::Objectives;
 use crate::model::path::FieldPath;
 use crate::model::slo::{Outcome, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
@@ -219,7 +220,8 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }
     let rule = rule("with.", with.consecutive, with.failure_limit)?;
     let min_samples = with.min_samples.map_or(0, |count| count.0);
-    Ok(Box::new(Assess { limits: with.slos, rule, min_samples }))
+    let objectives = Objectives { limits: with.slos, ..Objectives::default() };
+    Ok(Box::new(Assess { objectives, rule, min_samples }))
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -231,23 +233,23 @@ fn values_schema(_name: &str, generator: &mut SchemaGenerator) -> Schema {
 }
 
 struct Assess {
-    limits: SloLimits,
+    objectives: Objectives,
     rule: Option<LoopRule>,
     min_samples: u64,
 }
 
 impl Assess {
     fn has_no_objectives(&self) -> bool {
-        self.limits.upper.is_empty() && self.limits.lower.is_empty()
+        self.objectives.limits.upper.is_empty() && self.objectives.limits.lower.is_empty()
     }
 
     /// Judges the measurements, unless earlier verdicts have other objectives.
     fn judge(&self, insights: Option<&Insights>, this: &ThisLoop) -> Result<Contribution, InputError> {
         let empty = Insights::default();
         let insights = insights.unwrap_or(&empty);
-        same_limits(insights, &self.limits)?;
+        same_limits(insights, &self.objectives.limits)?;
         // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
-        let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(&self.limits);
+        let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(&self.objectives.limits);
         let mut assessment = assess(insights, limits);
         sample_minimum::apply(&mut assessment, insights, self.min_samples);
         loops::judge(&mut assessment, insights, self.rule, this);
@@ -261,8 +263,8 @@ impl Task for Assess {
         TaskFacts { after_failed_load: AfterFailedLoad::Run, ..TaskFacts::default() }
     }
 
-    fn judges(&self) -> Option<&SloLimits> {
-        Some(&self.limits)
+    fn judges(&self) -> Option<&Objectives> {
+        Some(&self.objectives)
     }
 
     fn judges_several_loops(&self) -> bool {
@@ -273,7 +275,7 @@ impl Task for Assess {
         if self.has_no_objectives() {
             return Ok(());
         }
-        same_limits(insights, &self.limits)
+        same_limits(insights, &self.objectives.limits)
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
@@ -337,7 +339,8 @@ mod tests {
         rule: Option<LoopRule>,
         this: &ThisLoop,
     ) -> Result<Contribution, InputError> {
-        Assess { limits: limits.clone(), rule, min_samples: 0 }.judge(insights, this)
+        Assess { objectives: Objectives { limits: limits.clone(), ..Objectives::default() }, rule, min_samples: 0 }
+            .judge(insights, this)
     }
 
     fn spec(values: Value) -> Result<TaskSpec, InputError> {

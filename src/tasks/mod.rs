@@ -38,7 +38,7 @@ use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::metric_name::MetricRef;
 use crate::model::object::Permission;
-use crate::model::slo::SloLimits;
+use crate::model::objectives::Objectives;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Event, Files};
 use crate::redact::{RequestSecrets, redact_task_with};
@@ -52,6 +52,8 @@ pub struct TaskContext<'a> {
     pub experiment: &'a Experiment,
     /// Providers that this loop has measured so far.
     pub measured: &'a BTreeSet<String>,
+    /// Objectives that a later task of the loop judges; a load records what their verdicts need.
+    pub objectives: Option<&'a Objectives>,
     /// Secrets of the spec, and those that tasks have sent.
     pub secrets: &'a RequestSecrets,
     /// Access to the outside world.
@@ -249,8 +251,8 @@ pub trait Task: Send + Sync {
         Vec::new()
     }
 
-    /// Returns the SLOs that it checks.
-    fn judges(&self) -> Option<&SloLimits> {
+    /// Returns the objectives that it judges.
+    fn judges(&self) -> Option<&Objectives> {
         None
     }
 
@@ -293,6 +295,11 @@ pub trait Task: Send + Sync {
 
     /// Runs the task to its end; see [`OnStop`] for interruptions. With a fleet, the workers run their parts of a shared load.
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
+}
+
+/// Returns the objectives that the first task after `index` judges.
+pub(crate) fn objectives_after(tasks: &[Box<dyn Task>], index: usize) -> Option<&Objectives> {
+    tasks.iter().skip(index + 1).find_map(|task| task.judges())
 }
 
 /// A task whose load several pods can share.

@@ -323,7 +323,8 @@ fn objectives(view: &ReportView) -> Vec<Objective> {
         interval: slo.interval.map(|[low, high]| {
             let confidence =
                 slo.confidence.map(|c| format!(" ({}% confidence)", rounded(c * 100.0))).unwrap_or_default();
-            format!("{} – {}{confidence}", value(low), value(high))
+            let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), value);
+            format!("{} – {}{confidence}", end(low), end(high))
         }),
     };
     let row = |(row, slo): (usize, &SloReport)| Objective {

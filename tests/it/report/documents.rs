@@ -205,23 +205,13 @@ pub fn assess(insights: &mut Insights, limits: &[(&str, f64)]) {
                 None => (Outcome::Inconclusive, format!("no data: {}", missing(insights, version, metric))),
             };
             row.push(verdict == Outcome::Satisfied);
-            let (metric, limit) = ((*metric).to_owned(), *limit);
-            let nothing = (None, None, value.map(|_| 12_000));
-            let (interval, confidence, samples) = nothing;
+            let slo = Slo { metric: (*metric).into(), limit: Number(*limit) };
             insights.verdicts.push(Verdict {
-                metric: metric.into(),
-                bound: Bound::Upper,
-                limit,
-                version,
                 value,
                 verdict,
-                interval,
-                confidence,
-                samples,
-                missing: None,
-                no_data: None,
-                on_error: None,
+                samples: value.map(|_| 12_000),
                 reason,
+                ..Verdict::undecided(&slo, Bound::Upper, version)
             });
         }
         matrix.upper.push(row);

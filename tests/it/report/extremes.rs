@@ -64,6 +64,7 @@ fn odd_series(version: usize) -> Series {
         errors: vec![u64::MAX; 3],
         p50: vec![Some(1e300), Some(-5.0), None, Some(f64::NAN), Some(1e-300)],
         p99: vec![Some(f64::INFINITY), Some(0.0)],
+        ..Series::default()
     }
 }
 

@@ -89,7 +89,14 @@ impl TestEnv {
         let experiment = Experiment::default();
         let env = self.env(None);
         let (measured, secrets) = (Default::default(), Default::default());
-        let cx = TaskContext { index: 0, experiment: &experiment, measured: &measured, secrets: &secrets, env: &env };
+        let cx = TaskContext {
+            index: 0,
+            experiment: &experiment,
+            measured: &measured,
+            objectives: None,
+            secrets: &secrets,
+            env: &env,
+        };
         task.run(&cx).await
     }
 }

@@ -182,8 +182,9 @@ impl Workers {
         let lead = if pacer.rate().is_some() { LEAD } else { Duration::ZERO };
         let start = Instant::now() + lead;
         let queues = Arc::new(SlotQueues::new(pacer.clone(), start, self.starts.len()));
-        let series = Arc::new(SharedSeries::new(start));
-        let versions: Vec<_> = (0..shared.plan.origins()).map(|_| Arc::new(SharedSeries::new(start))).collect();
+        let empty = || Arc::new(SharedSeries::new(start, shared.plan.watched.clone()));
+        let series = empty();
+        let versions: Vec<_> = (0..shared.plan.origins()).map(|_| empty()).collect();
         let ready = Start { queues: Arc::clone(&queues), series: Arc::clone(&series), versions: versions.clone() };
         for sender in self.starts {
             // Fails if the worker could not start; its result has the error.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::limits::is_limit;
 use super::outcome::LoadOutcome;
+use super::watched::WatchedLimits;
 use crate::load::pacing::Pacer;
 use crate::model::tls_problem::{HTTP_FIELDS, TlsProblem};
 
@@ -33,6 +34,8 @@ pub struct LoadPlan {
     pub skip_first: u64,
     /// Names of the versions to which responses are attributed; empty if they are not.
     pub versions: Vec<String>,
+    /// Limits whose exceedances are counted, with the sum of latencies; `None` if no verdict needs either.
+    pub watched: Option<WatchedLimits>,
 }
 
 impl LoadPlan {
@@ -50,6 +53,7 @@ impl LoadPlan {
             max_duration: None,
             skip_first: 0,
             versions: Vec::new(),
+            watched: None,
         }
     }
 

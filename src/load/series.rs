@@ -10,20 +10,25 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::timeline::{Cell, DIGITS, INTERVAL, Intervals, Timeline};
+use super::interval::{Cell, Interval};
+use super::timeline::{DIGITS, INTERVAL, Intervals, Timeline};
+use super::watched::{Totals, WatchedLimits};
 use crate::metrics::histogram::HIGHEST;
 
 /// The series of a load, filled by its workers.
 #[derive(Debug)]
 pub struct SharedSeries {
     start: Instant,
+    /// Limits whose exceedances are counted.
+    limits: Option<WatchedLimits>,
     intervals: Mutex<Intervals>,
 }
 
 impl SharedSeries {
-    /// Creates an empty series for a load whose first request is due at `start`.
-    pub fn new(start: Instant) -> Self {
-        Self { start, intervals: Mutex::default() }
+    /// Creates an empty series for a load whose first request is due at `start`. With `limits`, latencies are added up, and those over a
+    /// limit counted.
+    pub fn new(start: Instant, limits: Option<WatchedLimits>) -> Self {
+        Self { start, intervals: Mutex::new(Intervals::new(limits.clone())), limits }
     }
 
     /// Returns the load until `end`: its last response, or its interruption. Recorders must be flushed before.
@@ -41,27 +46,18 @@ pub struct SeriesRecorder {
     from: Instant,
     until: Instant,
     second: u64,
-    requests: u64,
-    errors: u64,
+    /// Requests of the interval, without cells. Kept from interval to interval, so that flushing does not allocate.
+    requests: Interval,
     latencies: Histogram<u32>,
-    /// Kept from interval to interval, so that flushing does not allocate.
-    cells: Vec<Cell>,
 }
 
 impl SeriesRecorder {
     /// Creates the recorder of one worker; all workers of a load share `shared`.
     pub fn new(shared: Arc<SharedSeries>) -> Self {
         let start = shared.start;
-        Self {
-            shared,
-            from: start,
-            until: start,
-            second: 0,
-            requests: 0,
-            errors: 0,
-            latencies: latencies(),
-            cells: Vec::new(),
-        }
+        let totals = shared.limits.as_ref().map(Totals::new).unwrap_or_default();
+        let requests = Interval { totals, ..Interval::default() };
+        Self { shared, from: start, until: start, second: 0, requests, latencies: latencies() }
     }
 
     /// Records a request that ended at `ended`. Its latency `micros`, in µs, counts if `is_timed`.
@@ -71,10 +67,13 @@ impl SeriesRecorder {
         if ended >= self.until || ended < self.from {
             self.turn_to(ended);
         }
-        self.requests += 1;
-        self.errors += u64::from(is_error);
+        self.requests.requests += 1;
+        self.requests.errors += u64::from(is_error);
         if is_timed {
             self.latencies.saturating_record(micros);
+            if let Some(limits) = &self.shared.limits {
+                self.requests.totals.record(limits, micros);
+            }
         }
     }
 
@@ -91,17 +90,18 @@ impl SeriesRecorder {
 
     /// Adds what was recorded since the last time to the shared series. Must be called when a worker ends.
     pub fn flush(&mut self) {
-        if self.requests == 0 {
+        if self.requests.requests == 0 {
             return;
         }
-        self.cells.clear();
+        self.requests.cells.clear();
         for recorded in self.latencies.iter_recorded() {
             let middle = self.latencies.median_equivalent(recorded.value_iterated_to());
-            self.cells
-                .push(Cell { micros: u32::try_from(middle).unwrap_or(u32::MAX), count: recorded.count_at_value() });
+            let cell = Cell { micros: u32::try_from(middle).unwrap_or(u32::MAX), count: recorded.count_at_value() };
+            self.requests.cells.push(cell);
         }
-        self.shared.intervals.lock().add(self.second, self.requests, self.errors, &self.cells);
-        (self.requests, self.errors) = (0, 0);
+        self.shared.intervals.lock().add(self.second, &self.requests);
+        (self.requests.requests, self.requests.errors) = (0, 0);
+        self.requests.totals.reset();
         self.latencies.reset();
     }
 }

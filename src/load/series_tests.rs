@@ -12,10 +12,15 @@ use crate::model::shard::TimelineShard;
 /// End of a request in ms from the start, its latency in µs, and true if it failed.
 type Request = (u64, u64, bool);
 
+/// Limits of 15 µs and 5 ms.
+fn limits() -> WatchedLimits {
+    WatchedLimits::new([0.015, 5.0])
+}
+
 /// Returns the series of a load with these requests, distributed over workers.
 fn shared(requests: &[Request], workers: usize) -> (Arc<SharedSeries>, Instant) {
     let start = Instant::now();
-    let shared = Arc::new(SharedSeries::new(start));
+    let shared = Arc::new(SharedSeries::new(start, Some(limits())));
     let mut recorders: Vec<_> = (0..workers).map(|_| SeriesRecorder::new(Arc::clone(&shared))).collect();
     for (at, (ended, micros, is_error)) in requests.iter().enumerate() {
         let ended = start + Duration::from_millis(*ended);
@@ -51,7 +56,7 @@ fn a_load_that_ends_in_a_stall_shows_it() {
 #[test]
 fn requests_count_in_the_interval_in_which_they_end() {
     let start = Instant::now();
-    let shared = Arc::new(SharedSeries::new(start));
+    let shared = Arc::new(SharedSeries::new(start, None));
     let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
     let at = |ms| start + Duration::from_millis(ms);
     recorder.record(at(999), 100, false, true);
@@ -94,7 +99,7 @@ fn a_load_without_requests_has_no_series() {
 #[test]
 fn instants_far_from_the_load_are_tolerated() {
     let start = Instant::now() + Duration::from_secs(60);
-    let shared = Arc::new(SharedSeries::new(start));
+    let shared = Arc::new(SharedSeries::new(start, None));
     let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
     recorder.record(start - Duration::from_secs(30), u64::MAX, false, true);
     recorder.record(start - Duration::from_secs(40), 0, false, true);
@@ -134,6 +139,95 @@ fn an_impossible_timeline_is_rejected() {
     assert!(refused(|shard| shard.doublings = 64).starts_with("its 1 intervals of 2^64 s"));
     let damaged = refused(|shard| shard.intervals[0].latency.as_mut().unwrap().data.truncate(20));
     assert!(damaged.starts_with("the histogram is "), "{damaged}");
+}
+
+#[test]
+fn latencies_are_added_up_and_those_over_a_limit_counted_exactly() {
+    let start = Instant::now();
+    let shared = Arc::new(SharedSeries::new(start, Some(limits())));
+    let mut recorders = [(); 2].map(|()| SeriesRecorder::new(Arc::clone(&shared)));
+    let at = |ms| start + Duration::from_millis(ms);
+    for (worker, ended, micros, is_timed) in [
+        (0, 100, 15, true),
+        (1, 200, 16, true),
+        (0, 300, 5_000, true),
+        (1, 1_100, 5_001, true),
+        // Refused connections have no latency.
+        (0, 1_200, 9_000_000, false),
+    ] {
+        recorders[worker].record(at(ended), micros, !is_timed, is_timed);
+    }
+    recorders.iter_mut().for_each(SeriesRecorder::flush);
+    let result = shared.timeline(at(2_000)).series(240).unwrap();
+    assert_eq!((result.requests, result.timed, result.sum), (vec![3, 2], vec![3, 1], vec![5_031, 5_001]));
+    let columns: Vec<_> = result.over.iter().map(|over| (over.limit, over.percentile, &over.counts[..])).collect();
+    let expected: [(f64, Option<f64>, &[u64]); 5] = [
+        (0.015, None, &[2, 1]),
+        (5.0, None, &[0, 1]),
+        (0.016, Some(50.0), &[1, 1]),
+        // 5,000 and 5,001 µs are in one cell of two digits, which ends at 5,023 µs.
+        (5.023, Some(90.0), &[0, 0]),
+        (5.023, Some(99.0), &[0, 0]),
+    ];
+    assert_eq!(columns, expected);
+}
+
+#[test]
+fn a_load_without_limits_has_no_counts_and_one_whose_requests_all_have_latencies_counts_those_once() {
+    let start = Instant::now();
+    let series = |limits| {
+        let shared = Arc::new(SharedSeries::new(start, limits));
+        let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
+        recorder.record(start, 7, false, true);
+        recorder.flush();
+        shared.timeline(start).series(240).unwrap()
+    };
+    let without = series(None);
+    assert_eq!((without.timed.len(), without.sum.len(), without.over.len()), (0, 0, 0));
+    let sums = series(Some(WatchedLimits::default()));
+    assert_eq!((sums.timed.len(), sums.sum, sums.over.len()), (0, vec![7], 3));
+}
+
+#[test]
+fn counts_that_only_some_pods_have_are_dropped() {
+    let part = |micros| {
+        let (shared, start) = shared(&[(0, micros, false)], 1);
+        shared.timeline(start + Duration::from_secs(1))
+    };
+    let (first, second) = (part(7), part(9_000));
+    let edited = |change: fn(&mut TimelineShard)| {
+        let mut shard = second.shard().unwrap();
+        change(&mut shard);
+        Timeline::from_shard(&shard).unwrap()
+    };
+    let earlier = edited(|shard| {
+        shard.limits = None;
+        shard.intervals.iter_mut().for_each(|it| (it.timed, it.sum, it.over) = Default::default());
+    });
+    let unsorted = edited(|shard| shard.limits = Some(vec![9, 3]));
+    let others = edited(|shard| shard.limits = Some(vec![3, 9]));
+    for odd in [&earlier, &unsorted, &others] {
+        for parts in [[&first, odd, &second], [odd, &first, &second], [&first, &second, odd]] {
+            let mut merged = Timeline::default();
+            parts.iter().for_each(|part| merged.merge(part));
+            let series = merged.series(240).unwrap();
+            assert_eq!((series.requests, series.sum.len(), series.over.len()), (vec![3], 0, 0));
+        }
+    }
+    // A pod without requests counted all of them.
+    let mut merged = Timeline::default();
+    [&first, &Timeline::default(), &second].iter().for_each(|part| merged.merge(part));
+    let series = merged.series(240).unwrap();
+    assert_eq!((series.sum, &series.over[1].counts), (vec![9_007], &vec![1]));
+}
+
+#[test]
+fn without_latencies_over_time_the_exact_counts_stay() {
+    let (shared, start) = shared(&[(0, 9_000, false), (1, 7, false)], 1);
+    let mut shard = shared.timeline(start + Duration::from_secs(1)).shard().unwrap();
+    shard.intervals.iter_mut().for_each(|interval| interval.latency = None);
+    let series = Timeline::from_shard(&shard).unwrap().series(240).unwrap();
+    assert_eq!((series.sum, series.over.len(), &series.over[0].counts), (vec![9_007], 2, &vec![1]));
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
@@ -177,6 +271,20 @@ proptest! {
         prop_assert!(result.requests.len() <= most);
         prop_assert_eq!(result.requests.iter().sum::<u64>(), requests.len() as u64);
         prop_assert_eq!(result.errors.iter().sum::<u64>(), requests.iter().filter(|r| r.2).count() as u64);
+        let sum = |column: &[u64]| column.iter().sum::<u64>();
+        prop_assert_eq!(sum(&result.sum), requests.iter().map(|r| r.1).sum::<u64>());
+        prop_assert_eq!((result.timed.len(), result.over.len()), (0, 5));
+        for (over, micros) in result.over.iter().zip(limits().micros()) {
+            prop_assert_eq!(sum(&over.counts), requests.iter().filter(|r| r.1 > *micros).count() as u64);
+        }
+        for over in &result.over[2..] {
+            let share = 1.0 - over.percentile.unwrap() / 100.0;
+            prop_assert!(sum(&over.counts) as f64 <= share * requests.len() as f64 + 1e-9);
+        }
+        for over in &result.over {
+            prop_assert!(over.counts.iter().zip(&result.requests).all(|(over, requests)| over <= requests));
+            prop_assert_eq!(over.counts.len(), result.requests.len());
+        }
         let length = result.interval.0.as_millis() as u64;
         for (at, p99) in result.p99.iter().enumerate() {
             let is_last = at + 1 == result.requests.len();

@@ -8,6 +8,7 @@ use super::super::cause::Failure;
 use super::super::response::Response;
 use super::super::series::{SeriesRecorder, SharedSeries};
 use super::super::slot_queue::{Claim, Dispatcher, SlotQueues};
+use super::super::watched::WatchedLimits;
 use super::super::worker_stats::{Timing, WorkerStats};
 use super::*;
 use crate::load::histograms::HistogramKind;
@@ -28,9 +29,11 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let pacer = pacer(requests).share(share);
     let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 1));
     let dispatcher = Dispatcher::new(Arc::clone(&queues), 0);
-    let series = Arc::new(SharedSeries::new(start));
+    let limits = WatchedLimits::new([0.7, 1_000.0, 3.001]);
+    let empty = || Arc::new(SharedSeries::new(start, Some(limits.clone())));
+    let (series, of_versions) = (empty(), [empty(), empty(), empty()]);
     let mut stats = WorkerStats::new(true, 3);
-    stats.series = Some(SeriesRecorder::new(Arc::clone(&series)));
+    stats.start(SeriesRecorder::new(Arc::clone(&series)), of_versions.iter().cloned().map(SeriesRecorder::new));
     while let Claim::Taken(slot) = dispatcher.claim(start + Duration::from_secs(3600), start) {
         let (late, took, kind) = requests[pacer.number(slot.number) as usize];
         let due = slot.due.unwrap();
@@ -58,12 +61,15 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
         stats.traffic.bytes_received += took;
         stats.traffic.add_messages(1, 2);
     }
-    if let Some(series) = &mut stats.series {
-        series.flush();
-    }
+    stats.flush();
     let status_messages = [(503, format!("from {}", share.index()))].into();
-    let timeline = stats.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
-    LoadOutcome { timeline, status_messages, ..LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None) }
+    let ended = stats.last_ended;
+    let timeline = |series: &SharedSeries| ended.map_or_else(Timeline::default, |end| series.timeline(end));
+    let mut outcome = LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None);
+    for (version, series) in outcome.versions.iter_mut().zip(&of_versions) {
+        version.timeline = timeline(series);
+    }
+    LoadOutcome { timeline: timeline(&series), status_messages, ..outcome }
 }
 
 /// Returns the parts of all pods, after a round trip through their shards.
@@ -111,6 +117,11 @@ proptest! {
         };
         prop_assert_eq!(counts(&merged), counts(&whole));
         prop_assert_eq!(merged.timeline.series(240), whole.timeline.series(240));
+        // Exact counts are those of the histogram for a limit on the edge of one of its cells.
+        let over = |latencies: &Histogram| latencies.len() - latencies.count_between(0, 3_001);
+        if let Some(series) = merged.timeline.series(240) {
+            prop_assert_eq!(series.over[1].counts.iter().sum::<u64>(), over(latency(&whole)));
+        }
         prop_assert_eq!((merged.duration, merged.started), (whole.duration, whole.started));
         prop_assert_eq!((merged.requested_rate, merged.connections), (whole.requested_rate, 2 * count));
         prop_assert!((merged.achieved_rate / whole.achieved_rate - 1.0).abs() < 1e-9);
@@ -120,6 +131,7 @@ proptest! {
             let (merged, whole) = (merged.of_version(index), whole.of_version(index));
             prop_assert_eq!(counts(&merged), counts(&whole));
             prop_assert_eq!(merged.histograms.encode(), whole.histograms.encode());
+            prop_assert_eq!(merged.timeline.series(240), whole.timeline.series(240));
         }
     }
 }
@@ -182,7 +194,7 @@ fn damaged_shards_are_rejected_and_unknown_causes_count_as_other() {
 #[test]
 fn a_shard_stays_small_however_long_the_load_is() {
     let start = Instant::now();
-    let series = Arc::new(SharedSeries::new(start));
+    let series = Arc::new(SharedSeries::new(start, Some(WatchedLimits::new((0..32).map(f64::from)))));
     let mut recorder = SeriesRecorder::new(Arc::clone(&series));
     let mut outcome = measured(&[(0, 1_000, 0)], start, Share::WHOLE);
     // Two hours, and in each second latencies from 1 ms to 4 s, in every cell between.

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use super::interval::Interval;
+use super::watched::{Totals, WatchedLimits};
 use crate::metrics::histogram::{self, HistogramError};
 use crate::metrics::series::is_scrap;
 use crate::model::duration::GoDuration;
-use crate::model::series::Series;
-use crate::model::shard::{IntervalShard, TimelineShard};
+use crate::model::series::{Over, Series};
+use crate::model::shard::TimelineShard;
 
 /// Maximum intervals of a load.
 pub const MAX_INTERVALS: usize = 240;
@@ -23,93 +25,11 @@ const MILLISECOND: u64 = 1_000_000;
 /// Significant digits of an interval's latencies: enough for a chart.
 pub(super) const DIGITS: u8 = 2;
 
+/// Percentiles of the whole load whose exceedances are kept: limits that later verdicts are about lie between them.
+const PERCENTILES: [f64; 3] = [50.0, 90.0, 99.0];
+
 /// Maximum doublings of intervals; a load would have to last for centuries.
 const MAX_DOUBLINGS: u32 = 34;
-
-/// A cell of a histogram: its middle value and its count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell {
-    pub(super) micros: u32,
-    pub(super) count: u32,
-}
-
-/// Requests that ended in one interval.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Interval {
-    requests: u64,
-    errors: u64,
-    /// In ascending order.
-    cells: Vec<Cell>,
-}
-
-impl Interval {
-    fn add(&mut self, requests: u64, errors: u64, cells: &[Cell]) {
-        self.requests = self.requests.saturating_add(requests);
-        self.errors = self.errors.saturating_add(errors);
-        self.cells = merged(&self.cells, cells);
-    }
-
-    fn from_shard(shard: &IntervalShard) -> Result<Self, TimelineError> {
-        let mut cells = Vec::new();
-        if let Some(latency) = &shard.latency {
-            let latency = histogram::coarser(&histogram::decode(latency)?, DIGITS);
-            for recorded in latency.iter_recorded() {
-                let micros = u32::try_from(latency.median_equivalent(recorded.value_iterated_to())).unwrap_or(u32::MAX);
-                cells.push(Cell { micros, count: u32::try_from(recorded.count_at_value()).unwrap_or(u32::MAX) });
-            }
-        }
-        Ok(Self { requests: shard.requests, errors: shard.errors, cells })
-    }
-
-    fn shard(&self) -> Result<IntervalShard, HistogramError> {
-        let mut latency = None;
-        if !self.cells.is_empty() {
-            let mut histogram = histogram::with_digits(DIGITS);
-            for cell in &self.cells {
-                histogram.saturating_record_n(u64::from(cell.micros), u64::from(cell.count));
-            }
-            latency = Some(histogram::encode(&histogram)?);
-        }
-        Ok(IntervalShard { requests: self.requests, errors: self.errors, latency })
-    }
-
-    /// Returns a percentile in msec, by nearest rank.
-    fn percentile(&self, p: f64) -> Option<f64> {
-        let total: u64 = self.cells.iter().map(|cell| u64::from(cell.count)).sum();
-        let rank = ((p / 100.0 * total as f64).ceil() as u64).max(1);
-        let mut seen = 0;
-        let cell = self.cells.iter().find(|cell| {
-            seen += u64::from(cell.count);
-            seen >= rank
-        });
-        cell.map(|cell| three_digits(f64::from(cell.micros) / 1000.0))
-    }
-}
-
-/// Merges two ascending lists of cells into one.
-fn merged(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
-    let mut all = Vec::with_capacity(a.len() + b.len());
-    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
-    loop {
-        let next = match (a.peek(), b.peek()) {
-            (Some(x), Some(y)) if x.micros == y.micros => {
-                let count = x.count.saturating_add(y.count);
-                b.next();
-                a.next().map(|cell| Cell { count, ..cell })
-            }
-            (Some(x), Some(y)) if x.micros > y.micros => b.next(),
-            (Some(_), _) => a.next(),
-            (None, _) => b.next(),
-        };
-        match next {
-            Some(cell) => all.push(cell),
-            None => break,
-        }
-    }
-    // Kept for the whole load, so without spare capacity.
-    all.shrink_to_fit();
-    all
-}
 
 /// Rounds to the precision of the cells, which keeps documents short.
 fn three_digits(ms: f64) -> f64 {
@@ -127,12 +47,19 @@ fn three_digits(ms: f64) -> f64 {
 pub(super) struct Intervals {
     /// Number of times that the length of an interval was doubled.
     doublings: u32,
+    /// Limits that the totals of the intervals are about; `None` if some request was recorded without totals.
+    limits: Option<WatchedLimits>,
     pub(super) list: Vec<Interval>,
 }
 
 impl Intervals {
+    /// Creates an empty list, with totals if there are `limits`.
+    pub(super) fn new(limits: Option<WatchedLimits>) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Adds to the interval of a second of the load.
-    pub(super) fn add(&mut self, second: u64, requests: u64, errors: u64, cells: &[Cell]) {
+    pub(super) fn add(&mut self, second: u64, requests: &Interval) {
         while second >> self.doublings >= MAX_INTERVALS as u64 {
             self.double();
         }
@@ -140,32 +67,41 @@ impl Intervals {
         if self.list.len() <= at {
             self.list.resize_with(at + 1, Interval::default);
         }
-        self.list[at].add(requests, errors, cells);
+        self.list[at].add(requests);
+        if self.limits.is_none() {
+            self.list[at].totals = Totals::default();
+        }
     }
 
     /// Doubles the length of intervals.
     fn double(&mut self) {
         self.doublings += 1;
-        self.list = self.list.chunks(2).map(sum).collect();
+        self.list = self.list.chunks(2).map(Interval::sum).collect();
     }
 
-    /// Adds the intervals of another load, aligned at the start.
+    /// Adds the intervals of another load, aligned at the start. Totals that only some of the requests have are dropped.
     fn merge(&mut self, other: &Intervals) {
+        if self.list.is_empty() {
+            self.limits.clone_from(&other.limits);
+        } else if !other.list.is_empty() && self.limits != other.limits {
+            self.limits = None;
+            self.list.iter_mut().for_each(|interval| interval.totals = Totals::default());
+        }
         while self.doublings < other.doublings {
             self.double();
         }
         for (at, interval) in other.list.iter().enumerate() {
-            self.add((at as u64) << other.doublings, interval.requests, interval.errors, &interval.cells);
+            self.add((at as u64) << other.doublings, interval);
         }
     }
 }
 
-fn sum(group: &[Interval]) -> Interval {
-    let mut all = Interval::default();
-    for interval in group {
-        all.add(interval.requests, interval.errors, &interval.cells);
-    }
-    all
+/// Points of a series.
+struct Points {
+    list: Vec<Interval>,
+    /// Length of a point, and of the last one, in nanoseconds.
+    length: u64,
+    last: u64,
 }
 
 /// A complete load over time.
@@ -179,6 +115,39 @@ pub struct Timeline {
 impl Timeline {
     /// Returns the series of the load, in at most `most` points; `None` if no request ended.
     pub fn series(&self, most: usize) -> Option<Series> {
+        let Points { list: points, length, last } = self.points(most)?;
+        // Whole milliseconds (if there are any) are precise enough for the rates computed from it.
+        let last =
+            if last >= MILLISECOND { last.saturating_add(MILLISECOND / 2) / MILLISECOND * MILLISECOND } else { last };
+        let duration = Duration::from_nanos;
+        let percentile = |point: &Interval, p| Some(three_digits(f64::from(point.percentile(p)?) / 1000.0));
+        let series = Series {
+            interval: GoDuration(duration(length)),
+            last: (last != length).then_some(GoDuration(duration(last))),
+            requests: points.iter().map(|point| point.requests).collect(),
+            errors: points.iter().map(|point| point.errors).collect(),
+            p50: points.iter().map(|point| percentile(point, 50.0)).collect(),
+            p99: points.iter().map(|point| percentile(point, 99.0)).collect(),
+            ..Series::default()
+        };
+        let Some(limits) = &self.intervals.limits else { return Some(series) };
+        let is_timed = points.iter().all(|point| point.totals.timed == point.requests);
+        let of_limit = |(at, micros): (usize, &u64)| Over {
+            limit: *micros as f64 / 1000.0,
+            percentile: None,
+            counts: points.iter().map(|point| point.totals.over.get(at).copied().unwrap_or(0)).collect(),
+        };
+        let of_limits = limits.micros().iter().enumerate().map(of_limit);
+        Some(Series {
+            timed: if is_timed { Vec::new() } else { points.iter().map(|point| point.totals.timed).collect() },
+            sum: points.iter().map(|point| point.totals.sum).collect(),
+            over: of_limits.chain(over_percentiles(&points)).collect(),
+            ..series
+        })
+    }
+
+    /// Returns the load in at most `most` points; `None` if no request ended.
+    fn points(&self, most: usize) -> Option<Points> {
         let Self { intervals, elapsed } = self;
         if intervals.list.is_empty() {
             return None;
@@ -198,28 +167,17 @@ impl Timeline {
         if last == 0 {
             last = length;
         }
-        let mut points: Vec<Interval> = intervals.list.chunks(joined as usize).map(sum).collect();
-        points.resize_with(count as usize, Interval::default);
+        let mut list: Vec<Interval> = intervals.list.chunks(joined as usize).map(Interval::sum).collect();
+        list.resize_with(count as usize, Interval::default);
         let duration = Duration::from_nanos;
         if is_scrap(duration(last), duration(length)) && count > 1 {
-            let rest = points.pop();
-            if let (Some(point), Some(rest)) = (points.last_mut(), rest) {
-                point.add(rest.requests, rest.errors, &rest.cells);
+            let rest = list.pop();
+            if let (Some(point), Some(rest)) = (list.last_mut(), rest) {
+                point.add(&rest);
                 last += length;
             }
         }
-        // Whole milliseconds (if there are any) are precise enough for the rates computed from it.
-        let last =
-            if last >= MILLISECOND { last.saturating_add(MILLISECOND / 2) / MILLISECOND * MILLISECOND } else { last };
-        Some(Series {
-            interval: GoDuration(duration(length)),
-            last: (last != length).then_some(GoDuration(duration(last))),
-            requests: points.iter().map(|point| point.requests).collect(),
-            errors: points.iter().map(|point| point.errors).collect(),
-            p50: points.iter().map(|point| point.percentile(50.0)).collect(),
-            p99: points.iter().map(|point| point.percentile(99.0)).collect(),
-            ..Series::default()
-        })
+        Some(Points { list, length, last })
     }
 
     /// Adds another load, aligned at the start.
@@ -234,6 +192,7 @@ impl Timeline {
         Ok(TimelineShard {
             elapsed_nanos: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
             doublings: self.intervals.doublings,
+            limits: self.intervals.limits.as_ref().map(|limits| limits.micros().to_vec()),
             intervals,
         })
     }
@@ -244,9 +203,28 @@ impl Timeline {
         if count > MAX_INTERVALS || doublings > MAX_DOUBLINGS {
             return Err(TimelineError::Size { count, doublings });
         }
-        let list = shard.intervals.iter().map(Interval::from_shard).collect::<Result<_, _>>()?;
-        Ok(Self { intervals: Intervals { doublings, list }, elapsed: Duration::from_nanos(shard.elapsed_nanos) })
+        let limits = shard.limits.as_deref().and_then(WatchedLimits::from_shard);
+        let mut list = shard.intervals.iter().map(Interval::from_shard).collect::<Result<Vec<_>, _>>()?;
+        if limits.is_none() {
+            list.iter_mut().for_each(|interval| interval.totals = Totals::default());
+        }
+        let intervals = Intervals { doublings, limits, list };
+        Ok(Self { intervals, elapsed: Duration::from_nanos(shard.elapsed_nanos) })
     }
+}
+
+/// Returns the requests over the load's own percentiles; none if the latencies of some intervals are unknown.
+fn over_percentiles(points: &[Interval]) -> Vec<Over> {
+    let whole = Interval::sum(points);
+    let cells = histogram::with_digits(DIGITS);
+    let column = |p| {
+        let micros = whole.percentile(p)?;
+        let counts = points.iter().map(|point| point.above(micros)).collect();
+        let limit = cells.highest_equivalent(u64::from(micros)) as f64 / 1000.0;
+        Some(Over { limit, percentile: Some(p), counts })
+    };
+    let is_complete = whole.latencies() == whole.totals.timed;
+    PERCENTILES.into_iter().filter(|_| is_complete).filter_map(column).collect()
 }
 
 /// A timeline of another pod cannot be read.

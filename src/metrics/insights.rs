@@ -2,7 +2,7 @@
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
 //! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_UNDELAYED_BYTES`],
-//! [`MAX_BUCKETS`], [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; the oldest loops' values
+//! [`MAX_BUCKETS`], [`MAX_SERIES_POINTS`], [`MAX_SERIES_COUNTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; the oldest loops' values
 //! are dropped first, then resolution.
 
 mod fold;
@@ -33,6 +33,10 @@ pub const MAX_UNDELAYED_BYTES: usize = 48 * 1024;
 pub const MAX_BUCKETS: usize = 2_000;
 /// Maximum points of load series; beyond it, neighbours in long ones are merged, which makes their percentiles upper bounds.
 pub const MAX_SERIES_POINTS: usize = 2_400;
+/// Minimum intervals of a series that verdicts with confidence rest on: with fewer, dependence between requests cannot be estimated.
+pub const MIN_INTERVALS: usize = 30;
+/// Maximum counts over limits in series; beyond it, intervals are merged, then columns dropped.
+pub const MAX_SERIES_COUNTS: usize = 24_000;
 /// Maximum bytes of sources, queries and reasons in observations; beyond it, long ones are truncated.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
@@ -261,10 +265,36 @@ fn limit_series(versions: &mut [BTreeMap<String, LoadRecord>]) {
         let share = (MAX_SERIES_POINTS / all.len()).max(1);
         let mut is_smaller = false;
         for series in all.iter_mut().filter(|series| series.requests.len() > share) {
-            **series = series::halved(series);
-            is_smaller = true;
+            let half = series::halved(series);
+            if series.sum.is_empty() || half.requests.len() >= MIN_INTERVALS {
+                **series = half;
+                is_smaller = true;
+            }
         }
         if !is_smaller {
+            break;
+        }
+    }
+    limit_counts(&mut all);
+}
+
+/// Halves the series with the most counts over limits, then drops the columns that are needed least.
+fn limit_counts(all: &mut [&mut Series]) {
+    let counts = |series: &Series| series.over.iter().map(|over| over.counts.len()).sum::<usize>();
+    let mut total: usize = all.iter().map(|series| counts(series)).sum();
+    while total > MAX_SERIES_COUNTS {
+        let share = MAX_SERIES_COUNTS / all.len().max(1);
+        let before = total;
+        for series in all.iter_mut().filter(|series| counts(series) > share) {
+            let half = series::halved(series);
+            if half.requests.len() >= MIN_INTERVALS {
+                **series = half;
+            } else if let Some(least) = series::least_needed(&series.over) {
+                series.over.remove(least);
+            }
+        }
+        total = all.iter().map(|series| counts(series)).sum();
+        if total == before {
             return;
         }
     }

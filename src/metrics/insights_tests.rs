@@ -372,6 +372,53 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
     assert!(series.iter().all(|series| series.requests.iter().sum::<u64>() == 240 * 123_456));
 }
 
+/// A series of a load with a confidence, with as many limits of SLOs.
+fn counted_series(limits: usize) -> Series {
+    let over = |percentile| crate::model::series::Over { limit: 123.456, percentile, counts: vec![1_234; 240] };
+    let percentiles = [Some(50.0), Some(90.0), Some(99.0)].map(over);
+    Series {
+        sum: vec![123_456_789; 240],
+        over: (0..limits).map(|_| over(None)).chain(percentiles).collect(),
+        ..series()
+    }
+}
+
+#[test]
+fn a_hundred_loads_with_confidence_keep_enough_intervals_and_stay_under_a_mebibyte() {
+    // 20 endpoints of 5 versions, the whole document beside it as large as it gets.
+    let document = |limits: Option<usize>| {
+        let mut versions: Vec<_> = (1..=5).map(load_of_twenty_endpoints).collect();
+        for load in versions.iter_mut().flat_map(|version| version.load.values_mut()) {
+            load.series = Some(limits.map_or_else(series, counted_series));
+        }
+        let mut insights = Insights::default();
+        merge(&mut insights, &Contribution { versions, ..Contribution::default() }).unwrap();
+        for values in insights.non_hist_metric_values.iter_mut().flat_map(BTreeMap::values_mut) {
+            values.resize(999, values[0] + 0.000_123);
+        }
+        limit_loop_values(&mut insights);
+        insights
+    };
+    let size = |insights: &Insights| serde_json::to_string(insights).unwrap().len();
+    let without = size(&document(None));
+    for (limits, columns) in [(5, 8), (32, 8), (1, 4)] {
+        let insights = document(Some(limits));
+        let series: Vec<&Series> =
+            insights.load.iter().flat_map(BTreeMap::values).filter_map(|load| load.series.as_ref()).collect();
+        assert_eq!(series.len(), 100);
+        for series in series {
+            assert!(series.requests.len() >= MIN_INTERVALS, "{} intervals", series.requests.len());
+            assert_eq!(series.requests.iter().sum::<u64>(), 240 * 123_456);
+            assert_eq!(series.sum.iter().sum::<u64>(), 240 * 123_456_789);
+            assert_eq!(series.over.len(), columns);
+            assert!(series.over.iter().any(|over| over.percentile == Some(90.0)));
+            assert!(series.over.iter().all(|over| over.counts.iter().sum::<u64>() == 240 * 1_234));
+        }
+        let (all, more) = (size(&insights), size(&insights) - without);
+        assert!(all < 1_000_000 && more < 240_000, "{limits} limits: {all} bytes, {more} more");
+    }
+}
+
 /// Contribution of a load whose responses are attributed to two versions, some of them to none.
 fn attributed(unknown: Option<f64>) -> Contribution {
     let one = |requests: f64| VersionMetrics {

@@ -187,6 +187,9 @@ pub struct TimelineShard {
     pub elapsed_nanos: u64,
     /// Binary logarithm of an interval's length in seconds.
     pub doublings: u32,
+    /// Limits in µs whose exceedances the intervals count; absent if they count none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<u64>>,
     /// The intervals, at most 240.
     pub intervals: Vec<IntervalShard>,
 }
@@ -202,6 +205,15 @@ pub struct IntervalShard {
     /// Latencies, to two significant digits; absent if none was timed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<EncodedHistogram>,
+    /// Requests with a latency, only counted if the timeline has limits.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub timed: u64,
+    /// Sum of their latencies in µs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sum: u64,
+    /// Requests over each limit of the timeline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub over: Vec<u64>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
+use super::watched::watched;
 use crate::load::attribution::Attribution;
 use crate::load::engine;
 use crate::load::outcome::LoadOutcome;
@@ -16,6 +17,7 @@ use crate::load::plan::{LoadError, LoadPlan};
 use crate::load::protocol::Protocol;
 use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::VersionMetrics;
+use crate::model::objectives::Objectives;
 use crate::model::shard::{LoadPhase, Share};
 use crate::ports::fleet::Entry;
 use crate::ports::{BoxFuture, Env, Event, LoadProgress};
@@ -66,6 +68,8 @@ pub(in crate::tasks) trait Load: Send + Sync {
 #[derive(Clone)]
 pub(in crate::tasks) struct JobContext<'a> {
     pub(in crate::tasks) env: &'a Env<'a>,
+    /// Objectives that a later task judges.
+    pub(super) objectives: Option<&'a Objectives>,
     /// This pod's share of the load.
     pub(super) share: Share,
     /// Stops the load early.
@@ -116,14 +120,15 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
     job: &JobContext<'_>,
 ) -> JobEnd {
     let whole = load.plan();
-    let plan = LoadPlan { pacer: whole.pacer.clone().share(job.share), ..whole };
+    let watched = watched(job.objectives, load.provider());
+    let plan = LoadPlan { pacer: whole.pacer.clone().share(job.share), watched, ..whole };
     if let Some(pacer) = load.warmup() {
         if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;
         }
         // All of the warm-up is discarded, so nothing is skipped. A service that is still warming up may respond with errors.
         let pacer = pacer.share(job.share);
-        let plan = LoadPlan { pacer, skip_first: 0, allow_initial_errors: true, ..plan.clone() };
+        let plan = LoadPlan { pacer, skip_first: 0, allow_initial_errors: true, watched: None, ..plan.clone() };
         match run_once(load, "warm-up of ", plan, protocol, job).await {
             Ok(outcome) if outcome.interrupted => return JobEnd::Interrupted,
             Ok(_) => {}

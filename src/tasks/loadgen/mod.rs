@@ -17,6 +17,7 @@ mod shared;
 mod start_barrier;
 mod time;
 mod version_from;
+mod watched;
 
 pub(super) use self::all_failed::all_failed;
 pub(super) use self::plan::Plan;

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::job::{JobContext, Load, run_together};
 use super::merge::MergedLoad;
 use super::rendezvous::Rendezvous;
-use super::shared;
+use super::{shared, watched};
 use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::load::LoadRecord;
@@ -57,8 +57,9 @@ pub(super) async fn run_share_all<L: Load>(
 /// Runs loads at the same time in this pod alone.
 async fn alone<L: Load>(loads: &[&L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
     let rendezvous = &Rendezvous::new(loads.len());
-    let (env, share, stop) = (cx.env, Share::WHOLE, cx.env.stop.clone());
-    let job = JobContext { env, share, stop, barrier: None, rendezvous, index: 0 };
+    let (env, objectives) = (cx.env, cx.objectives);
+    let (share, stop) = (Share::WHOLE, cx.env.stop.clone());
+    let job = JobContext { env, objectives, share, stop, barrier: None, rendezvous, index: 0 };
     run_together(loads, &job).await.into_iter().map(MergedLoad::of_single).collect()
 }
 
@@ -73,6 +74,8 @@ fn merge(
     if let Some(outcome) = &merged.outcome {
         contribute(result, load, outcome, cx);
         result.notes.extend(load.notes(outcome));
+        let unwatched = watched::note(cx.objectives, load.provider());
+        result.notes.extend(unwatched.map(|note| format!("{}: {note}", load.label())));
     }
     if let Some(outcome) = &merged.aborted {
         let mut counted = Contribution {

@@ -95,8 +95,9 @@ fn context<'a>(
     rendezvous: &'a Rendezvous,
     cx: &TaskContext<'a>,
 ) -> JobContext<'a> {
-    let (env, share, stop) = (cx.env, fleet.share(), cx.env.stop.clone());
-    JobContext { env, share, stop, barrier: Some(barrier), rendezvous, index: 0 }
+    let (env, objectives) = (cx.env, cx.objectives);
+    let (share, stop) = (fleet.share(), cx.env.stop.clone());
+    JobContext { env, objectives, share, stop, barrier: Some(barrier), rendezvous, index: 0 }
 }
 
 /// Runs this pod's share and builds its report; `None` if the pod skips the load.

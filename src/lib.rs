@@ -17,7 +17,8 @@
 //! | `redact` | finds and redacts secrets (pure) | model |
 //! | `values` | `--set` grammar, merging, typed reading with field paths (pure) | model, redact |
 //! | `metrics` | metric names, histograms, statistics, insights within bounds (pure) | model |
-//! | `slo` | verdicts, loops, conditions, assertions (pure) | model, redact, metrics |
+//! | `confidence` | limits of shares, percentiles, means and comparisons, from requests that depend on each other (pure) | model, metrics |
+//! | `slo` | verdicts, loops, conditions, assertions (pure) | model, redact, metrics, confidence |
 //! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
 //! | `providers` | metric providers: specs, responses and retries (pure) | model, redact, values, templates |
 //! | `routing` | routemap + observed objects → weights → desired objects + reasons (pure) | model, values |
@@ -25,13 +26,13 @@
 //! | `manifests` | Kubernetes objects of an experiment (pure) | model, values |
 //! | `ports` | traits for everything outside the core, and the events it emits | model |
 //! | `traffic` | moves the traffic of a target, and waits until the cluster shows it | model, ports, rollout |
-//! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
-//! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
-//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, routing, rollout, manifests, ports, traffic, load |
-//! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
-//! | `pipeline` | runs tasks in order, saves after each, emits events; drives rollouts in steps | model, redact, values, metrics, slo, rollout, ports, traffic, tasks |
+//! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, confidence, templates, ports |
+//! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, confidence, slo, templates, providers, manifests, ports, load |
+//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, confidence, slo, templates, providers, routing, rollout, manifests, ports, traffic, load |
+//! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, confidence, slo |
+//! | `pipeline` | runs tasks in order, saves after each, emits events; drives rollouts in steps | model, redact, values, metrics, confidence, slo, rollout, ports, traffic, tasks |
 //! | `controller` | release controller: watches, decides, applies; leader election, metrics, health | model, values, ports, adapters, routing |
-//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline, routing, rollout, traffic, controller |
+//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, confidence, slo, manifests, ports, adapters, tasks, report, pipeline, routing, rollout, traffic, controller |
 //! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, ports, app |
 //!
 //! Independent parts are crates: `crates/yaml` (YAML as Helm reads it), `crates/gotemplate` (Go templates within bounds),
@@ -40,6 +41,7 @@
 pub mod adapters;
 pub mod app;
 pub mod cli;
+pub mod confidence;
 pub mod controller;
 pub mod load;
 pub mod manifests;

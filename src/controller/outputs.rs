@@ -164,8 +164,10 @@ impl Application<'_> {
             _ => None,
         };
         let is_repair = drift.is_some() || matches!(cause, Cause::Deletion);
-        // A slow response may be outdated: another routemap may have applied the object since.
-        if !self.is_outdated(&applied.live) {
+        // A slow response may be outdated: another routemap may have applied the object since. A later write to other fields, such as
+        // the status, does not matter.
+        let later = self.later(&applied.live);
+        if later.is_none_or(|later| later.digest(desired) == applied.live.digest(desired)) {
             // The watch may read the object in another API version than the written one, and later states are compared with watched ones.
             let accepted = unchanged.map_or(&applied.live, |live| &**live);
             self.settle(settled, hash, accepted.digest(desired), is_repair);
@@ -241,8 +243,12 @@ impl Application<'_> {
         self.shared.settled.lock().insert(self.target.clone(), settled);
     }
 
-    fn is_outdated(&self, live: &Live) -> bool {
-        matches!(self.shared.index.target(&self.target), Target::Exists(known) if live.is_older_than(&known))
+    /// Returns the known state of the object if it is newer than this one.
+    fn later(&self, live: &Live) -> Option<Arc<Live>> {
+        match self.shared.index.target(&self.target) {
+            Target::Exists(known) if live.is_older_than(&known) => Some(known),
+            _ => None,
+        }
     }
 
     async fn routemap_exists(&self) -> bool {

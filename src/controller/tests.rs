@@ -15,8 +15,8 @@ use self::api_server::Collection::Resources;
 use self::api_server::Fault;
 use self::cluster::Cluster;
 use self::scenario::Action::{
-    DeleteResource, DeleteRoutemap, DeleteTarget, Deliver, DeliverAll, Fail, Label, Lead, PutResource, PutRoutemap,
-    Relist, Restart, Wait,
+    DeleteResource, DeleteRoutemap, DeleteTarget, Deliver, DeliverAll, EditTarget, Fail, Label, Lead, PutResource,
+    PutRoutemap, Relist, Restart, Wait,
 };
 use self::scenario::{Action, RoutemapSpec, actions};
 
@@ -135,6 +135,26 @@ fn a_slow_response_for_a_routemap_that_is_gone_causes_no_further_write() {
         put(1),
         put_routemap(1),
     ]);
+}
+
+#[test]
+fn an_apply_is_not_repeated_if_others_write_other_fields_before_its_response() {
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        for (is_ours, requests) in [(false, 1), (true, 2)] {
+            let mut cluster = Cluster::start();
+            act_all(&mut cluster, after_start([Fail { fault: Fault::SlowResponse }])).await;
+            let before = cluster.requests();
+            // The event of the edit arrives during the response to the new weights.
+            let weight = PutResource { number: 1, ready: Some("True"), weight: Some(3), has_other_finalizer: false };
+            let edit = EditTarget { number: 0, is_ours };
+            act_all(&mut cluster, [weight, DeliverAll, Wait { milliseconds: 100 }, edit, DeliverAll]).await;
+            act_all(&mut cluster, [Wait { milliseconds: 20_000 }]).await;
+            assert_eq!(cluster.requests() - before, requests, "{is_ours}");
+            cluster.settle().await;
+            cluster.assert_converged();
+        }
+    });
 }
 
 #[test]

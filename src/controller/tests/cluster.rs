@@ -156,6 +156,11 @@ impl Cluster {
         panic!("the controller still sends requests");
     }
 
+    /// Returns the number of requests of the controller.
+    pub(super) fn requests(&self) -> usize {
+        self.server.requests()
+    }
+
     /// Lists everything and reconciles everything. Returns the number of requests.
     pub(super) async fn resync(&mut self) -> usize {
         let before = self.server.requests();

@@ -148,6 +148,9 @@ fn objects_that_the_api_server_rewrites_are_written_once() {
     assert_rest(&controller);
     assert_eq!(applies(&controller), 6.0, "{}", controller.log.text());
 
+    // Nobody else writes from here on: the quota's status follows its spec.
+    let is_current = |object: &Value| object["status"]["hard"] == object["spec"]["hard"];
+    case.case.cluster.wait_for("resourcequotas", namespace, "wisdom", is_current);
     // A restarted controller does not know the earlier applies. It may apply again, but that changes nothing.
     let versions = || OBJECTS.map(|(resource, ..)| case.get(resource, "wisdom")["metadata"]["resourceVersion"].clone());
     controller.stop();

@@ -160,6 +160,7 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
                 errors.push(InputError::new(entry(index), message).with_hint(hint));
             }
         }
+        errors.extend(check_relative(index, task.as_ref(), versions.map(|(_, count)| count)));
         errors.extend(check_split(index, task.as_ref(), tasks, &providers));
         // Tasks with conditions may be skipped, so these are checked when they run.
         for provider in facts.providers {
@@ -173,6 +174,17 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
     }
     errors.extend(check_rollout(tasks));
     InputErrors::check(errors, ())
+}
+
+/// Finds limits relative to version 0 in an experiment whose earlier tasks measure only that version.
+fn check_relative(index: usize, task: &dyn Task, versions: Option<usize>) -> Option<InputError> {
+    let is_relative = task.judges().is_some_and(|objectives| !objectives.relative.upper.is_empty());
+    if !is_relative || versions.is_none_or(|count| count > 1) {
+        return None;
+    }
+    let at = entry(index).key("with").key("relative");
+    let hint = "list two versions or more in `versionValues` of the tasks that measure; the first is the baseline";
+    Some(InputError::new(at, "nothing can be compared: the experiment measures 1 version").with_hint(hint))
 }
 
 /// Finds a rollout that the other tasks of the spec cannot analyze.

@@ -5,6 +5,7 @@ use super::check::{Prepared, entry};
 use crate::metrics::catalog::{Catalog, Unmeasured};
 use crate::model::insights::Insights;
 use crate::model::metric_name::MetricRef;
+use crate::model::objectives::Objectives;
 use crate::ports::Files;
 use crate::tasks::Task;
 use crate::values::input::InputError;
@@ -41,10 +42,12 @@ pub(crate) fn unmeasured_slos(
     }
     let mut errors = Vec::new();
     for (index, (task, metrics)) in tasks.iter().zip(metrics).enumerate() {
-        let limits = task.judges().map(|objectives| &objectives.limits).into_iter();
-        for (bound, slos) in limits.flat_map(|limits| [("upper", &limits.upper), ("lower", &limits.lower)]) {
+        let lists = task.judges().into_iter().flat_map(|Objectives { limits, relative, .. }| {
+            [("SLOs", "upper", &limits.upper), ("SLOs", "lower", &limits.lower), ("relative", "upper", &relative.upper)]
+        });
+        for (key, bound, slos) in lists {
             for (at, slo) in slos.iter().enumerate() {
-                let path = entry(index).key("with").key("SLOs").key(bound).index(at).key("metric");
+                let path = entry(index).key("with").key(key).key(bound).index(at).key("metric");
                 let error = error(&slo.metric, &measured, &planned, "list the tasks that measure before `assess`");
                 errors.extend(error.map(|error| error.under(path)));
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod assertion;
 pub mod assess;
+pub(crate) mod comparison;
 pub(crate) mod condition;
 pub(crate) mod contradictions;
 pub(crate) mod load_validity;

@@ -1,7 +1,10 @@
 //! The `assess` task: judges objectives on the metrics that earlier tasks measured.
 //!
 //! `consecutive` and `failureLimit` also consider earlier loops. Unlike objectives, both may change between loops, because they
-//! judge the per-loop records of the document.
+//! judge the per-loop records of the document. So may `confidence`, which says how sure the verdicts on a loop are.
+
+mod confidence;
+mod relative;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +12,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::confidence::{Burst, confidence, lacks_level, level_schema};
+use self::relative::RelativeMap;
 use super::schema_fragments::{METRIC, anything, given, some_entry};
 use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::{ExperimentResult, TaskSpec, TaskStatus};
+use crate::model::duration::GoDuration;
 use crate::model::insights::Insights;
 use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
-use crate::model::objectives::Objectives;
+use crate::model::objectives::{Objectives, RelativeLimits};
 use crate::model::path::FieldPath;
-use crate::model::slo::{Outcome, SloLimits, with_capitals};
+use crate::model::slo::{Outcome, Slo, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
 use crate::slo::assertion::sentence;
 use crate::slo::assess::assess;
@@ -46,11 +52,25 @@ const BOUNDS: [&str; 4] = ["upper", "lower", "Upper", "Lower"];
 /// Values of `assess`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
+#[schemars(
+    transform = without_required,
+    extend("anyOf" = [given("SLOs"), given("relative")], "not" = json!({"anyOf": [both_rules(), lacks_level()]})),
+)]
 struct AssessValues {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
     slos: LimitMaps,
+    /// Limits of each later version relative to version 0, the baseline; measured best in the same seconds.
+    relative: Option<RelativeMap>,
+    /// Probability with which each verdict must hold, above 0.5 and at most 0.9999, such as 0.95. Verdicts that the samples do not support
+    /// are inconclusive, and say how many more requests would decide them. Default: the value alone is compared with the limit, as in Iter8.
+    #[schemars(schema_with = "level_schema")]
+    confidence: Option<Number>,
+    /// Longest burst of errors or slow requests that a load with `until: verdict` may end before it has seen; 0 if requests are
+    /// independent of each other until seen otherwise. Default: 100ms.
+    burst: Option<Burst>,
+    /// Makes verdicts on metrics without an interval inconclusive: single numbers, deviations, extremes. Default: false.
+    strict: Option<bool>,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
     #[schemars(schema_with = "consecutive_schema")]
     consecutive: Option<Count>,
@@ -80,11 +100,21 @@ struct LimitMaps {
 /// The task's `with`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("not" = both_rules()), transform = with_both_spellings)]
+#[schemars(extend("not" = json!({"anyOf": [both_rules(), lacks_level()]})), transform = with_both_spellings)]
 struct AssessWith {
     /// The objectives. Iter8 also reads the key as `slos`.
     #[serde(rename = "SLOs", alias = "slos", default)]
     slos: SloLimits,
+    /// Limits of each later version relative to version 0, the baseline.
+    #[serde(default)]
+    relative: RelativeLimits,
+    /// Probability with which each verdict must hold, above 0.5 and at most 0.9999. Default: the value alone is compared with the limit.
+    #[schemars(schema_with = "level_schema")]
+    confidence: Option<Number>,
+    /// Longest burst of errors or slow requests that a load with `until: verdict` may end before it has seen. Default: 100ms.
+    burst: Option<Burst>,
+    /// Makes verdicts on metrics without an interval inconclusive. Default: false.
+    strict: Option<bool>,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
     #[schemars(schema_with = "consecutive_schema")]
     consecutive: Option<Count>,
@@ -94,6 +124,11 @@ struct AssessWith {
     /// Minimum number of samples, such as requests: a verdict on fewer is inconclusive. Metrics whose samples are unknown are judged.
     /// Default: 0.
     min_samples: Option<Count>,
+}
+
+/// Drops the list of required fields: those with a schema of their own are optional, too.
+fn without_required(schema: &mut Schema) {
+    schema.remove("required");
 }
 
 /// Adds Iter8's other spelling of `SLOs`.
@@ -154,7 +189,9 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
     let values: AssessValues =
         typed(if values.is_null() { &empty } else { values }, "").map_err(|error| with_escape_hint(error, values))?;
     let maps = [("upper", &values.slos.upper), ("lower", &values.slos.lower)];
-    if maps.iter().all(|(_, map)| map.is_empty()) {
+    let relative = values.relative.as_ref().map(RelativeMap::list).transpose()?.unwrap_or_default();
+    let has_slos = maps.iter().any(|(_, map)| !map.is_empty());
+    if !has_slos && relative.is_empty() {
         return Err(no_objectives("SLOs"));
     }
     let mut slos = serde_json::Map::new();
@@ -166,7 +203,22 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
         let list: Result<Vec<Value>, InputError> = map.iter().map(entry).collect();
         slos.insert(bound.to_owned(), Value::Array(list?));
     }
-    let mut with = json!({"SLOs": slos});
+    let mut with = json!({});
+    if has_slos {
+        with["SLOs"] = slos.into();
+    }
+    if !relative.is_empty() {
+        with["relative"] = json!({"upper": relative});
+    }
+    if let Some(confidence) = confidence("", values.confidence, values.burst, values.strict)? {
+        with["confidence"] = json!(confidence.level);
+        if values.burst.is_some() {
+            with["burst"] = json!(GoDuration(confidence.burst));
+        }
+        if confidence.is_strict {
+            with["strict"] = json!(true);
+        }
+    }
     match rule("", values.consecutive, values.failure_limit)? {
         Some(LoopRule::Consecutive(count)) => with["consecutive"] = json!(count),
         Some(LoopRule::FailureLimit(count)) => with["failureLimit"] = json!(count),
@@ -181,7 +233,8 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
 
 /// `--set` reads the dot in `http/latency-p99.9` as a step into a map; the hint shows how to escape it.
 fn with_escape_hint(error: InputError, values: &Value) -> InputError {
-    let bounds = BOUNDS.iter().filter_map(|bound| values.get("SLOs")?.get(bound)?.as_object());
+    let of = |key: &'static str| move |bound: &&str| values.get(key)?.get(*bound)?.as_object();
+    let bounds = BOUNDS.iter().filter_map(of("SLOs")).chain(BOUNDS.iter().filter_map(of("relative")));
     let split = bounds
         .flatten()
         .find(|(metric, limit)| limit.is_object() && error.path.to_string().ends_with(&format!(".{metric}")));
@@ -218,9 +271,14 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
             check_name(&slo.metric, format!("with.SLOs.{bound}[{index}].metric"))?;
         }
     }
+    for (index, slo) in with.relative.upper.iter().enumerate() {
+        let at = FieldPath::from("with").key("relative").key("upper").index(index);
+        relative::check(&slo.metric, slo.limit, &at.clone().key("metric"), &at.key("limit"))?;
+    }
     let rule = rule("with.", with.consecutive, with.failure_limit)?;
     let min_samples = with.min_samples.map_or(0, |count| count.0);
-    let objectives = Objectives { limits: with.slos, ..Objectives::default() };
+    let confidence = confidence("with.", with.confidence, with.burst, with.strict)?;
+    let objectives = Objectives { limits: with.slos, relative: with.relative, confidence };
     Ok(Box::new(Assess { objectives, rule, min_samples }))
 }
 
@@ -240,14 +298,15 @@ struct Assess {
 
 impl Assess {
     fn has_no_objectives(&self) -> bool {
-        self.objectives.limits.upper.is_empty() && self.objectives.limits.lower.is_empty()
+        let Objectives { limits, relative, .. } = &self.objectives;
+        limits.upper.is_empty() && limits.lower.is_empty() && relative.upper.is_empty()
     }
 
     /// Judges the measurements, unless earlier verdicts have other objectives.
     fn judge(&self, insights: Option<&Insights>, this: &ThisLoop) -> Result<Contribution, InputError> {
         let empty = Insights::default();
         let insights = insights.unwrap_or(&empty);
-        same_limits(insights, &self.objectives.limits)?;
+        same_limits(insights, &self.objectives)?;
         // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
         let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(&self.objectives.limits);
         let mut assessment = assess(insights, limits);
@@ -275,7 +334,7 @@ impl Task for Assess {
         if self.has_no_objectives() {
             return Ok(());
         }
-        same_limits(insights, &self.objectives.limits)
+        same_limits(insights, &self.objectives)
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
@@ -305,8 +364,16 @@ fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop
 }
 
 /// Rejects objectives that differ from those of earlier loops or tasks, whose verdicts would not apply to them.
-fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError> {
-    if insights.slos.as_ref().is_none_or(|earlier| sorted(earlier) == sorted(limits)) {
+fn same_limits(insights: &Insights, objectives: &Objectives) -> Result<(), InputError> {
+    let Objectives { limits, relative, .. } = objectives;
+    let no_relative = RelativeLimits::default();
+    let earlier_relative = insights.relative.as_ref().unwrap_or(&no_relative);
+    let is_first = insights.slos.is_none() && insights.relative.is_none();
+    let is_same = || {
+        insights.slos.as_ref().is_none_or(|earlier| sorted(earlier) == sorted(limits))
+            && pairs(&earlier_relative.upper) == pairs(&relative.upper)
+    };
+    if is_first || is_same() {
         return Ok(());
     }
     let message = "these objectives differ from those that the document was assessed on; they must not change between loops or tasks";
@@ -316,11 +383,13 @@ fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError
 
 /// Normalizes the order of objectives and the spelling of metrics.
 fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
-    [&limits.upper, &limits.lower].map(|slos| {
-        let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (slo.metric.to_string(), slo.limit.0)).collect();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        pairs
-    })
+    [&limits.upper, &limits.lower].map(|slos| pairs(slos))
+}
+
+fn pairs(slos: &[Slo]) -> Vec<(String, f64)> {
+    let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (slo.metric.to_string(), slo.limit.0)).collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    pairs
 }
 
 /// One line per verdict that is not satisfied.
@@ -331,7 +400,10 @@ fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::objectives::Confidence;
 
     fn judge(
         insights: Option<&Insights>,
@@ -399,6 +471,27 @@ mod tests {
             ),
             (json!({"SLOs": {"upper": {"latency": 5}}}), "SLOs.upper.latency: `latency` is not a metric name"),
             (json!({"SLOs": {"lower": {"grpc/latency/median": 5}}}), "SLOs.lower.grpc/latency/median: `median` in"),
+            (
+                json!({"relative": {"upper": {"http/latency-max": 1.1}}}),
+                "relative.upper.http/latency-max: `http/latency-max` cannot be compared with",
+            ),
+            (
+                json!({"relative": {"upper": {"http/error-count": 1}}}),
+                "relative.upper.http/error-count: `http/error-count` cannot be compared with",
+            ),
+            (
+                json!({"relative": {"upper": {"http/latency-p95": 0}}}),
+                "relative.upper.http/latency-p95: 0 is not a ratio; expected",
+            ),
+            (
+                json!({"relative": {"upper": {"http/error-rate": "+5"}}}),
+                "relative.upper.http/error-rate: 5 is not a difference of two",
+            ),
+            (
+                json!({"relative": {"lower": {"a/b": 1}}}),
+                "relative.lower: unknown field `lower`; expected one of upper",
+            ),
+            (json!({"relative": {}}), "SLOs: at least one objective is required"),
             (json!(null), "SLOs: at least one objective is required"),
             (json!({}), "SLOs: at least one objective is required"),
             (json!({"SLOs": {"upper": {}}}), "SLOs: at least one objective is required"),
@@ -475,6 +568,71 @@ mod tests {
         let error = judge(Some(&insights), &other, None, &ThisLoop::default()).unwrap_err();
         assert_eq!(error.path, "with.SLOs");
         assert!(error.hint.unwrap().contains("--reuseResult"));
+    }
+
+    #[test]
+    fn changed_objectives_relative_to_version_0_are_rejected() {
+        let relative = |value: Value| serde_json::from_value::<RelativeLimits>(value).unwrap();
+        let objectives = |relative| Objectives { relative, ..Objectives::default() };
+        let earlier = relative(json!({"upper": [{"metric": "a/latency-p50", "limit": 1.1}]}));
+        let insights =
+            Insights { slos: Some(SloLimits::default()), relative: Some(earlier.clone()), ..Insights::default() };
+        same_limits(&insights, &objectives(earlier.clone())).unwrap();
+        let other = relative(json!({"upper": [{"metric": "a/latency-p50", "limit": 1.2}]}));
+        for other in [other, RelativeLimits::default()] {
+            assert!(same_limits(&insights, &objectives(other)).is_err());
+        }
+        let without = Insights { slos: Some(SloLimits::default()), ..Insights::default() };
+        assert!(same_limits(&without, &objectives(earlier.clone())).is_err());
+        same_limits(&Insights::default(), &objectives(earlier)).unwrap();
+    }
+
+    #[test]
+    fn limits_relative_to_version_0_need_no_others() {
+        let values = json!({"relative": {"upper": {"http/latency-p95": 1.10, "http/error-rate": "+0.005"}}});
+        let spec = spec(values).unwrap();
+        let upper =
+            json!([{"metric": "http/error-rate", "limit": 0.005}, {"metric": "http/latency-p95", "limit": 1.1}]);
+        assert_eq!(spec.with, Some(json!({"relative": {"upper": upper}})));
+        let task = parse(&spec).unwrap();
+        let objectives = task.judges().unwrap();
+        assert_eq!((objectives.relative.upper.len(), objectives.confidence), (2, None));
+    }
+
+    #[test]
+    fn a_confidence_is_a_fraction_between_one_half_and_one() {
+        let with = |mut values: Value| {
+            values["SLOs"] = json!({"upper": {"a/b": 1}});
+            spec(values)
+        };
+        for (level, hint) in
+            [(95.0, "0.95"), (99.9, "0.999"), (1.0, "0.95"), (0.5, "0.95"), (-1.0, "0.95"), (0.99991, "0.95")]
+        {
+            let error = with(json!({"confidence": level})).unwrap_err();
+            assert!(
+                error.to_string().contains("is out of range; expected more than 0.5 and at most 0.9999"),
+                "{error}"
+            );
+            assert_eq!(error.hint.unwrap(), format!("confidence is a fraction of 1, such as {hint}"));
+        }
+        let spec = with(json!({"confidence": "0.95", "burst": 0, "strict": true})).unwrap();
+        let objectives = parse(&spec).unwrap().judges().unwrap().clone();
+        let expected = Confidence { level: 0.95, burst: Duration::ZERO, is_strict: true };
+        assert_eq!(objectives.confidence, Some(expected));
+        let spec = with(json!({"confidence": 0.9999, "burst": "1s"})).unwrap();
+        assert_eq!(spec.with.as_ref().unwrap()["burst"], "1s");
+        assert_eq!(parse(&spec).unwrap().judges().unwrap().confidence.unwrap().burst, Duration::from_secs(1));
+        let spec = with(json!({"confidence": 0.9})).unwrap();
+        assert_eq!(parse(&spec).unwrap().judges().unwrap().confidence.unwrap().burst, Confidence::DEFAULT_BURST);
+        for (values, expected) in [
+            (json!({"strict": true}), "strict: has no effect without `confidence`"),
+            (json!({"burst": "1s"}), "burst: has no effect without `confidence`"),
+            (json!({"confidence": 0.9, "burst": 5}), "burst: `5` is not a duration"),
+        ] {
+            let error = with(values).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+        assert!(with(json!({"confidence": null})).unwrap().with.unwrap().get("confidence").is_none());
     }
 
     #[test]

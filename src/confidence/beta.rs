@@ -25,14 +25,30 @@ const MAX_DF: f64 = 1e7;
 /// `a = 0` is a variable that is always 0, and `b = 0` one that is always 1. Returns `None` if both are 0, or for arguments outside of
 /// the function's domain.
 pub fn regularized(a: f64, b: f64, x: f64) -> Option<f64> {
-    let (ln_lower, ln_upper) = ln_tails(a, b, x)?;
-    Some(if ln_lower < ln_upper { ln_lower.exp() } else { 1.0 - ln_upper.exp() })
+    ln_regularized(a, b, x).map(f64::exp)
 }
 
 /// `ln I_x(a, b)`, which keeps the digits of small probabilities; negative infinity if the probability is 0.
 pub fn ln_regularized(a: f64, b: f64, x: f64) -> Option<f64> {
-    let (ln_lower, ln_upper) = ln_tails(a, b, x)?;
-    Some(if ln_lower < ln_upper { ln_lower } else { (-ln_upper.exp()).ln_1p() })
+    let is_valid = a >= 0.0 && b >= 0.0 && a + b > 0.0 && (a + b).is_finite() && (0.0..=1.0).contains(&x);
+    if !is_valid {
+        return None;
+    }
+    if x == 1.0 || a == 0.0 {
+        return Some(0.0);
+    }
+    if x == 0.0 || b == 0.0 {
+        return Some(f64::NEG_INFINITY);
+    }
+    // The fraction converges quickly below the mean only; above, it is that of the other tail.
+    let tail = |a: f64, b: f64, x: f64| match ln_factor(a, b, x) + (fraction(a, b, x) / a).ln() {
+        // Rounded above a probability of 1. `min` would take a value that is not a number for 1.
+        ln if ln > 0.0 => 0.0,
+        ln => ln,
+    };
+    let is_below_mean = x < (a + 1.0) / (a + b + 2.0);
+    let ln = if is_below_mean { tail(a, b, x) } else { (-tail(b, a, 1.0 - x).exp()).ln_1p() };
+    (!ln.is_nan()).then_some(ln)
 }
 
 /// Smallest `x` with `I_x(a, b) ≥ p`, by bisection.
@@ -40,9 +56,7 @@ pub fn quantile(p: f64, a: f64, b: f64) -> Option<f64> {
     if !(0.0..=1.0).contains(&p) {
         return None;
     }
-    // Once before the search, so that it can take every later value as given.
-    regularized(a, b, 0.5)?;
-    Some(bisect(0.0, 1.0, |x| regularized(a, b, x).is_some_and(|below| below >= p)))
+    bisect(0.0, 1.0, |x| Some(regularized(a, b, x)? >= p))
 }
 
 /// `ln B(a, b)`, the logarithm of the beta function, for positive `a` and `b`.
@@ -71,51 +85,25 @@ pub fn normal(p: f64) -> Option<f64> {
     is_valid.then(|| Normal::standard().inverse_cdf(p)).filter(|z| z.is_finite())
 }
 
-/// Smallest `x` between `low` and `high` at which a condition holds that stays true above; `high` if it holds nowhere.
+/// Smallest `x` between `low` and `high` at which a condition holds that stays true above; `high` if it holds nowhere below.
 ///
-/// Halves until the midpoint is one of the ends, which is as precise as floats are.
-pub fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
-    if holds(low) {
-        return low;
+/// Halves until the midpoint is one of the ends, which is as precise as floats are. `None` if the condition cannot be computed somewhere.
+pub fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> Option<bool>) -> Option<f64> {
+    if holds(low)? {
+        return Some(low);
     }
     for _ in 0..MAX_STEPS {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {
             break;
         }
-        if holds(middle) {
+        if holds(middle)? {
             high = middle;
         } else {
             low = middle;
         }
     }
-    high
-}
-
-/// Logarithms of `I_x(a, b)` and of `1 − I_x(a, b)`. The smaller one is exact; the other one is 0 or follows from it.
-fn ln_tails(a: f64, b: f64, x: f64) -> Option<(f64, f64)> {
-    const NONE: f64 = f64::NEG_INFINITY;
-    let is_valid = a >= 0.0 && b >= 0.0 && a + b > 0.0 && (a + b).is_finite() && (0.0..=1.0).contains(&x);
-    if !is_valid {
-        return None;
-    }
-    if x == 1.0 || a == 0.0 {
-        return Some((0.0, NONE));
-    }
-    if x == 0.0 || b == 0.0 {
-        return Some((NONE, 0.0));
-    }
-    // The fraction converges quickly below the mean only; above, it is that of the other tail.
-    let tail = |a: f64, b: f64, x: f64| (ln_factor(a, b, x) + (fraction(a, b, x) / a).ln()).min(0.0);
-    let (lower, upper) = if x < (a + 1.0) / (a + b + 2.0) {
-        let lower = tail(a, b, x);
-        (lower, (-lower.exp()).ln_1p())
-    } else {
-        let upper = tail(b, a, 1.0 - x);
-        ((-upper.exp()).ln_1p(), upper)
-    };
-    let is_known = !lower.is_nan() && !upper.is_nan();
-    is_known.then_some((lower, upper))
+    Some(high)
 }
 
 /// `ln(xᵃ (1−x)ᵇ / B(a, b))` without the difference of large logarithms: with `s = a+b` and `m = a/s`, it is

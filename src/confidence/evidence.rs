@@ -68,9 +68,9 @@ pub fn limits(k: f64, n: f64, alpha: f64) -> [f64; 2] {
     }
     let (p, threshold) = (k / n, -alpha.ln());
     // The evidence for "violated" falls as the limit rises, and that for "satisfied" rises.
-    let lower = bisect(0.0, p, |theta0| ln_violated(k, n, theta0) < threshold);
-    let upper = bisect(p, 1.0, |theta0| ln_satisfied(k, n, theta0) >= threshold);
-    [lower, upper]
+    let lower = bisect(0.0, p, |theta0| Some(ln_violated(k, n, theta0) < threshold));
+    let upper = bisect(p, 1.0, |theta0| Some(ln_satisfied(k, n, theta0) >= threshold));
+    [lower.unwrap_or(0.0), upper.unwrap_or(1.0)]
 }
 
 /// Counts over a limit at which the evidence of `n` effective requests decides, as [`percentile::ranks`](super::percentile::ranks): the
@@ -83,9 +83,9 @@ pub fn ranks(n: f64, theta0: f64, alpha: f64) -> (Option<f64>, Option<f64>) {
     let passes = |k: f64| ln_satisfied(k, n, theta0) >= threshold;
     let fails = |k: f64| ln_violated(k, n, theta0) >= threshold;
     let expected = theta0.clamp(0.0, 1.0) * n;
-    let most = if passes(expected) { expected } else { bisect(0.0, expected, |k| !passes(k)) };
-    let least = bisect(expected, n, fails);
-    (passes(0.0).then_some(most), fails(n).then_some(least))
+    let most = || if passes(expected) { Some(expected) } else { bisect(0.0, expected, |k| Some(!passes(k))) };
+    let least = || bisect(expected, n, |k| Some(fails(k)));
+    (if passes(0.0) { most() } else { None }, if fails(n) { least() } else { None })
 }
 
 fn of_domain(k: f64, n: f64, theta0: f64, ln: impl Fn(Mixture, f64, f64, f64) -> Option<f64>) -> f64 {

@@ -27,7 +27,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
 pub fn p_of_lower_end(limit: f64, lower_end: impl Fn(f64) -> Option<f64>) -> f64 {
     let is_above = |alpha: f64| lower_end(alpha).is_some_and(|end| end > limit);
     const MOST: f64 = 0.499_999;
-    if is_above(MOST) { bisect(1e-12, MOST, is_above) } else { 1.0 }
+    let touching = || bisect(1e-12, MOST, |alpha| Some(is_above(alpha)));
+    if is_above(MOST) { touching().unwrap_or(1.0) } else { 1.0 }
 }
 
 /// The α at which an interval's upper end, which falls with α, gets below a lower limit.

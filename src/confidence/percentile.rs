@@ -27,11 +27,12 @@ pub fn ranks(n: f64, theta0: f64, alpha: f64) -> (Option<f64>, Option<f64>) {
     if !is_valid {
         return (None, None);
     }
-    let passes = |k: f64| regularized(k + 1.0, n - k, theta0).is_some_and(|below| below >= 1.0 - alpha);
-    let fails = |k: f64| regularized(k, n - k + 1.0, theta0).is_some_and(|below| below <= alpha);
-    let most = if passes(n) { n } else { bisect(0.0, n, |k| !passes(k)) };
-    let least = bisect(0.0, n, fails);
-    (passes(0.0).then_some(most), fails(n).then_some(least))
+    let passes = |k: f64| Some(regularized(k + 1.0, n - k, theta0)? >= 1.0 - alpha);
+    let fails = |k: f64| Some(regularized(k, n - k + 1.0, theta0)? <= alpha);
+    let most = || if passes(n)? { Some(n) } else { bisect(0.0, n, |k| passes(k).map(|passes| !passes)) };
+    let least = || bisect(0.0, n, fails);
+    let is_true = |decision: Option<bool>| decision == Some(true);
+    (if is_true(passes(0.0)) { most() } else { None }, if is_true(fails(n)) { least() } else { None })
 }
 
 /// Interval of the percentile `1 − theta0` in microseconds, rounded outward to the edges of cells.

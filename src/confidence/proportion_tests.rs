@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::confidence::dependence::NOT_STEADY;
 use crate::confidence::testing::{assert_close, assert_relative, blocks};
+use crate::metrics::proportion::interval;
 
 #[track_caller]
 fn assert_limits([lower, upper]: [f64; 2], expected: [f64; 2]) {
@@ -29,6 +30,20 @@ fn limits_of_independent_requests_agree_with_scipy_and_r() {
     let [lower, upper] = clopper_pearson(137.0, 1e6, 0.05);
     assert_relative(lower, 0.000_118_334);
     assert_relative(upper, 0.000_157_873);
+}
+
+#[test]
+fn limits_of_large_counts_agree_with_exact_sums() {
+    // `metrics::proportion` sums the binomial distribution term by term.
+    for (k, n, alpha) in
+        [(500_100, 1_000_000, 0.05), (4_000_000, 10_000_000, 0.01), (9_990, 10_000, 0.0001), (1, 10_000_000, 0.05)]
+    {
+        let exact = interval(k, n, 1.0 - 2.0 * alpha);
+        let limits = clopper_pearson(k as f64, n as f64, alpha);
+        for (limit, exact) in limits.into_iter().zip(exact) {
+            assert!((limit - exact).abs() <= 3e-8 * exact, "{limit} is not {exact}");
+        }
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub fn ln_beta(a: f64, b: f64) -> Option<f64> {
 ///
 /// By `P(|T| ≤ t) = I_{t²/(df+t²)}(½, df/2)`.
 pub fn student(p: f64, df: f64) -> Option<f64> {
-    if !(p >= 0.5 && p < 1.0 && df > 0.0) {
+    if !((0.5..1.0).contains(&p) && df > 0.0) {
         return None;
     }
     if df > MAX_DF {

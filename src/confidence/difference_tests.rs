@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::confidence::blocks::paired;
 use crate::confidence::testing::{assert_close, assert_relative, blocks};
 
 fn share(k: f64, n: f64) -> Block {
@@ -39,10 +40,19 @@ fn differences_of_rare_errors_agree_with_scipy() {
 fn a_disturbance_of_both_cancels() {
     let shock = [1, 1, 30, 30, 1, 1, 1, 1, 30, 30, 1, 1];
     let (candidate, baseline) = (blocks(100.0, &shock), blocks(100.0, &shock));
-    let same_time = design_effect(&super::super::blocks::paired(&candidate, &baseline)).unwrap();
+    let same_time = design_effect(&paired(&candidate, &baseline)).unwrap();
     let one_after_another = design_effect_unpaired(&candidate, &baseline).unwrap();
     assert_eq!(same_time.deff, 1.0);
     assert!(one_after_another.deff > 15.0, "{one_after_another:?}");
+}
+
+#[test]
+fn uneven_blocks_are_compared_with_the_mean_of_their_version() {
+    let counts = |of: [(i32, i32); 4]| of.map(|(n, k)| share(f64::from(k), f64::from(n)));
+    let candidate = counts([(100, 5), (50, 12), (150, 9), (80, 20)]);
+    let baseline = counts([(300, 2), (310, 5), (250, 2), (320, 4)]);
+    let effect = design_effect(&paired(&candidate, &baseline)).unwrap();
+    assert_close(effect.deff, 8.205_080_90);
 }
 
 #[test]
@@ -56,8 +66,7 @@ fn independent_variances_add_up() {
 
 #[test]
 fn two_versions_without_errors_leave_a_doubt() {
-    let effect =
-        design_effect(&super::super::blocks::paired(&blocks(100.0, &[0; 30]), &blocks(100.0, &[0; 30]))).unwrap();
+    let effect = design_effect(&paired(&blocks(100.0, &[0; 30]), &blocks(100.0, &[0; 30]))).unwrap();
     assert_eq!(effect, DesignEffect { deff: 1.0, df: 29.0 });
     let [lower, upper] = interval(share(0.0, 3_000.0), share(0.0, 3_000.0), effect, 0.05).unwrap();
     assert!(lower < -0.0009 && upper > 0.0009 && upper < 0.001, "{lower} {upper}");
@@ -77,7 +86,7 @@ fn a_version_without_requests_has_no_difference() {
     assert_eq!(interval(share(0.0, 0.0), share(0.0, 10.0), effect, 0.05), None);
     assert_eq!(interval(share(2.0, 1.0), share(0.0, 10.0), effect, 0.05), None);
     assert_eq!(interval(share(1.0, 2.0), share(0.0, 10.0), DesignEffect { deff: f64::NAN, df: 9.0 }, 0.05), None);
-    assert_eq!(design_effect(&super::super::blocks::paired(&blocks(10.0, &[1, 2]), &[])), None);
+    assert_eq!(design_effect(&paired(&blocks(10.0, &[1, 2]), &[])), None);
     assert_eq!(design_effect_unpaired(&blocks(10.0, &[1, 2]), &blocks(10.0, &[1])), None);
 }
 
@@ -97,7 +106,7 @@ proptest! {
     fn hostile_numbers_give_no_nan(values in prop::collection::vec((any::<f64>(), any::<f64>()), 4), deff in any::<f64>(), df in any::<f64>(), alpha in any::<f64>()) {
         let blocks: Vec<Block> = values.into_iter().map(|(n, k)| Block { n, k }).collect();
         let (candidate, baseline) = blocks.split_at(2);
-        let effects = [design_effect(&super::super::blocks::paired(candidate, baseline)), design_effect_unpaired(candidate, baseline), Some(DesignEffect { deff, df })];
+        let effects = [design_effect(&paired(candidate, baseline)), design_effect_unpaired(candidate, baseline), Some(DesignEffect { deff, df })];
         for effect in effects.into_iter().flatten() {
             for ends in [interval(blocks[0], blocks[1], effect, alpha), interval(share(1.0, 9.0), share(2.0, 9.0), effect, alpha)] {
                 prop_assert!(ends.is_none_or(|ends| ends.iter().all(|end| end.is_finite())));

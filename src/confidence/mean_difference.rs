@@ -24,11 +24,22 @@ pub fn interval(blocks: &[SumPair], alpha: f64) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confidence::blocks::paired_sums;
     use crate::confidence::testing::assert_close;
 
     fn pairs(candidate: &[f64], baseline: &[f64]) -> Vec<SumPair> {
         let block = |sum: &f64| SumBlock { n: 1.0, sum: *sum };
         candidate.iter().zip(baseline).map(|(c, b)| SumPair { candidate: block(c), baseline: block(b) }).collect()
+    }
+
+    #[test]
+    fn uneven_blocks_are_compared_with_the_mean_of_their_version() {
+        let sums = |of: [(i32, i32); 4]| of.map(|(n, sum)| SumBlock { n: f64::from(n), sum: f64::from(sum) });
+        let candidate = sums([(10, 120), (20, 210), (5, 80), (15, 150)]);
+        let baseline = sums([(10, 100), (12, 118), (9, 95), (11, 104)]);
+        let [lower, upper] = interval(&paired_sums(&candidate, &baseline), 0.05).unwrap();
+        assert_close(lower, -0.112_717_59);
+        assert_close(upper, 2.655_574_73);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::metrics::histogram::Histogram;
 
 /// Limit in microseconds, as a load counts: a request is over it if its latency in whole microseconds is larger.
 ///
-/// `⌊limit·1000 + 10⁻⁹⌋`, so that 0.3 msec are 300 µs. `None` if the limit is not a number.
+/// `⌊limit·1000 + 10⁻⁹⌋`, so that 1.001 msec are 1001 µs. `None` if the limit is not a number.
 pub fn limit_micros(limit_ms: f64) -> Option<u64> {
     // The cast saturates: below 0 everything is over the limit.
     (!limit_ms.is_nan()).then_some((limit_ms * 1000.0 + 1e-9).floor() as u64)

@@ -8,8 +8,6 @@ use crate::confidence::proportion::{Effective, limits};
 use crate::confidence::testing::assert_close;
 use crate::metrics::histogram::{self, HIGHEST};
 
-const MOST: Option<u64> = None;
-
 fn recorded(values: &[(u64, u64)]) -> Histogram {
     let mut histogram = histogram::new();
     values.iter().for_each(|(value, count)| histogram.saturating_record_n(*value, *count));
@@ -68,11 +66,12 @@ fn the_extremes_are_certain_on_one_side() {
 fn an_upper_end_among_values_of_an_hour_is_unknown() {
     let values = recorded(&[(10, 900), (u64::MAX, 100)]);
     let [lower, upper] = interval(&values, 1_000.0, 0.05, 0.05);
-    assert_eq!(upper, MOST);
+    assert_eq!(upper, None);
     assert!(lower.is_some_and(|micros| micros <= HIGHEST && micros > HIGHEST / 1_000 * 999));
     assert_eq!(over(&values, HIGHEST), [0, 100]);
     assert_eq!(over(&values, u64::MAX), [0, 100]);
     assert_eq!(over(&values, HIGHEST / 1_000 * 998), [100, 100]);
+    assert_eq!(below(&values, u64::MAX), [900, 1_000]);
 }
 
 #[test]
@@ -97,8 +96,8 @@ fn counts_over_a_limit_in_a_cell_are_between_two_numbers() {
 
 #[test]
 fn limits_are_compared_in_whole_microseconds() {
-    let limits = [50.0, 0.3, 1.000_9, 0.1 + 0.2, -5.0, 0.0, f64::INFINITY];
-    assert_eq!(limits.map(limit_micros), [50_000, 300, 1_000, 300, 0, 0, u64::MAX].map(Some));
+    let limits = [50.0, 1.001, 1.000_9, 64.1, -5.0, 0.0, f64::INFINITY];
+    assert_eq!(limits.map(limit_micros), [50_000, 1_001, 1_000, 64_100, 0, 0, u64::MAX].map(Some));
     assert_eq!(limit_micros(f64::NAN), None);
 }
 

@@ -52,6 +52,23 @@ fn a_disturbance_of_both_cancels() {
     assert!(one_after_another.deff > 2.0, "{one_after_another:?}");
 }
 
+/// Blocks of unequal size.
+fn uneven(counts: [(i32, i32); 4]) -> Vec<Block> {
+    counts.map(|(n, k)| Block { n: f64::from(n), k: f64::from(k) }).to_vec()
+}
+
+#[test]
+fn uneven_blocks_are_weighted_by_the_shares_of_the_versions() {
+    let candidate = uneven([(100, 5), (50, 12), (150, 9), (80, 20)]);
+    let baseline = uneven([(300, 20), (310, 50), (250, 25), (320, 44)]);
+    let same_time = design_effect(&paired(&candidate, &baseline), 0.9).unwrap();
+    assert_close(same_time.deff, 2.807_640_64);
+    assert_eq!(same_time.df, 3.0);
+    let one_after_another = design_effect_unpaired(&candidate, &baseline, 0.9).unwrap();
+    assert_close(one_after_another.deff, 8.640_790_50);
+    assert_close(one_after_another.df, 4.040_658_61);
+}
+
 #[test]
 fn thresholds_are_the_percentiles_of_both() {
     let (candidate, baseline) = (recorded(&[(1, 90), (400, 10)]), recorded(&[(2, 96), (300, 4)]));

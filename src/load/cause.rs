@@ -152,6 +152,8 @@ pub struct Failure {
     /// Index of the version that responded, too late or with a response that is not valid; `None` if none did, and if its origin is
     /// unknown.
     pub version: Option<usize>,
+    /// A response was read to its end. If its origin is unknown, the reason was recorded.
+    pub is_complete: bool,
 }
 
 impl Failure {
@@ -165,6 +167,7 @@ impl Failure {
             hop: None,
             is_response: false,
             version: None,
+            is_complete: false,
         }
     }
 

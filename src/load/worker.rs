@@ -199,7 +199,7 @@ impl<P: Protocol> Worker<P> {
                     let is_begun =
                         response.first.is_some_and(|first| deadline.is_some_and(|deadline| first <= deadline));
                     in_flight.progress.enter(if is_begun { Phase::Body } else { Phase::Response });
-                    Err(Failure { version: response.version, ..in_flight.timed_out(plan.timeout) })
+                    Err(Failure { version: response.version, is_complete: true, ..in_flight.timed_out(plan.timeout) })
                 }
                 Some(result) => result,
                 None if !self.abort.is_cancelled() => Err(in_flight.timed_out(plan.timeout)),

@@ -104,11 +104,11 @@ impl WorkerStats {
     /// Records one request.
     pub(super) fn record(&mut self, timing: Timing, result: &Result<Response, Failure>) {
         if let Some(unknown) = self.versions.len().checked_sub(1) {
-            let version = match result {
-                Ok(response) => response.version,
-                Err(failure) => failure.version,
+            let (version, is_complete) = match result {
+                Ok(response) => (response.version, true),
+                Err(failure) => (failure.version, failure.is_complete),
             };
-            if result.is_err() && version.is_none() {
+            if !is_complete {
                 self.unknown_origin(NO_RESPONSE);
             }
             if let Some(stats) = self.versions.get_mut(version.unwrap_or(unknown)) {
@@ -332,12 +332,13 @@ mod tests {
             let is_error = status >= 400;
             Ok(Response { status, first: None, ended: at(30), is_error, cause: None, version })
         };
-        let late = Failure { version: Some(1), ..Failure::new(Cause::Timeout, "slow") };
+        let late = Failure { version: Some(1), is_complete: true, ..Failure::new(Cause::Timeout, "slow") };
         let results = [
             response(Some(0), 200),
             response(Some(1), 500),
             response(None, 200),
-            Err(late),
+            Err(late.clone()),
+            Err(Failure { version: None, ..late }),
             Err(Failure::new(Cause::Refused, "")),
         ];
         for result in &results {
@@ -349,12 +350,12 @@ mod tests {
             let Counts { requests, errors, own_late, .. } = stats.counts;
             (requests, errors, own_late, stats.histograms[HistogramKind::Latency].len())
         };
-        assert_eq!(counts(&stats), (5, 3, 5, 4));
+        assert_eq!(counts(&stats), (6, 4, 6, 5));
         let versions: Vec<_> = stats.versions.iter().map(counts).collect();
-        assert_eq!(versions, [(1, 0, 1, 1), (2, 2, 2, 2), (2, 1, 2, 1)]);
+        assert_eq!(versions, [(1, 0, 1, 1), (2, 2, 2, 2), (3, 2, 3, 2)]);
         let latency = &stats.versions[0].histograms[HistogramKind::Latency];
         assert!((30_000..30_100).contains(&latency.max()), "{}", latency.max());
         // The reason for a response of unknown origin comes from the protocol.
-        assert_eq!(stats.unknown.to_string(), "no complete response");
+        assert_eq!((stats.unknown.to_string(), stats.unknown.total()), ("no complete response".to_owned(), 1));
     }
 }

@@ -390,15 +390,17 @@ async fn calls_without_the_field_are_of_unknown_origin() {
             1 => (vec![msg("", 1)], "0"),
             2 => (vec![msg("other", 1)], "0"),
             3 => (vec![msg(&"x".repeat(2 << 20), 1)], "0"),
+            // Complete, but not valid.
+            4 => (vec![msg("", 1), msg("", 1)], "0"),
             _ => (vec![], "14"),
         };
         answer(call.respond, head(), &messages, Some(trailers(status, "")));
     })
     .await;
-    let fields = json!({"total": 6, "concurrency": 1, "versionFrom": {"grpcField": "text", "versions": ["xgb", "rf"]}});
+    let fields = json!({"total": 7, "concurrency": 1, "versionFrom": {"grpcField": "text", "versions": ["xgb", "rf"]}});
     let contribution = load(&server, "Unary", fields).await;
-    assert_eq!(counts(&contribution), [(1, 0), (0, 0), (5, 2)]);
-    let reasons = "the response has no message ×2, no field `text` ×1, field `text` is `other` ×1, the message is longer than 1024 KiB ×1";
+    assert_eq!(counts(&contribution), [(1, 0), (0, 0), (6, 3)]);
+    let reasons = "no field `text` ×2, the response has no message ×2, field `text` is `other` ×1, the message is longer than 1024 KiB ×1";
     assert_eq!(note(&contribution), reasons);
 }
 

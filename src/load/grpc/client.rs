@@ -223,8 +223,8 @@ impl Client for GrpcClient {
                 () = sending => return Err(Failure::new(Cause::Other, "")),
             }
         };
-        connection.trailers.check(id)?;
-        self.check(&received).map_err(|failure| Failure { version, ..failure })?;
+        let checked = connection.trailers.check(id).and_then(|()| self.check(&received));
+        checked.map_err(|failure| Failure { version, is_complete: true, ..failure })?;
         let status = received.status.code;
         let is_error = status != OK;
         if is_error {

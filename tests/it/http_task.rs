@@ -560,7 +560,7 @@ async fn memory_is_planned_for_the_loads_that_run_at_the_same_time() {
     let values =
         json!({"url": "http://h/", "connections": 100, "versionFrom": {"header": "v", "versions": ["a", "b"]}});
     let [spec] = &(KIND.from_values)("http", &values).unwrap()[..] else { panic!() };
-    assert_eq!((KIND.parse)(spec).unwrap().facts().memory, one + 3 * 4 * (1 << 20));
+    assert_eq!((KIND.parse)(spec).unwrap().facts().memory, one + 3 * 4 * (5 << 19));
 }
 
 #[tokio::test]

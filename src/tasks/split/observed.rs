@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
-use crate::model::metric::{MetricType, Reading};
-use crate::model::metric_name::{Aggregation, MetricName};
+use crate::model::metric::Reading;
+use crate::model::metric_name::MetricName;
 use crate::model::readable::show;
 use crate::slo::split::Observed;
 
@@ -23,14 +23,15 @@ pub(super) fn counts(
     let count = |version: usize| {
         let name = insights.version_label(version);
         let found = MetricsView::new(insights, version).get(metric);
-        let is_count = metric.aggregation == Some(Aggregation::Count) || found.kind() == Some(MetricType::Counter);
         let count = match found.reading {
             _ if !measured.contains(&metric.provider) => Err(format!("`{metric}` was not measured in this loop")),
             Reading::Missing(missing) => Err(format!("{name} has no count: {}", missing.reason)),
-            Reading::Value(_) if !is_count => Err(format!(
-                "`{metric}` is not a counter, so it counts no responses; use one such as `http/request-count`"
-            )),
-            Reading::Value(value) => whole(value, rounds).map_err(|reason| format!("{name}: {reason}")),
+            Reading::Value(value) => match found.unit {
+                None => whole(value, rounds).map_err(|reason| format!("{name}: {reason}")),
+                Some(unit) => Err(format!(
+                    "`{metric}` is in {unit}, so it counts no responses; use one such as `http/request-count`"
+                )),
+            },
         };
         let count = count.map(|Count { count, rounded }| {
             let note = |value| format!("{name}: {metric} of {} is rounded to {count}", show(value));
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
     use crate::model::insights::Observation;
     use crate::model::load::LoadRecord;
-    use crate::model::metric::MetricMeta;
+    use crate::model::metric::{MetricMeta, MetricType};
 
     fn insights(values: &[Option<f64>]) -> Insights {
         let key = "istio/request-count".to_owned();
@@ -127,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn only_counters_count_responses() {
-        let mut gauge = insights(&[Some(80.0), Some(20.0)]);
-        gauge.metrics_info.get_mut("istio/request-count").unwrap().kind = MetricType::Gauge;
+    fn values_with_a_unit_are_no_counts() {
+        let mut seconds = insights(&[Some(80.0), Some(20.0)]);
+        seconds.metrics_info.get_mut("istio/request-count").unwrap().units = Some("seconds".to_owned());
         let error =
-            "`istio/request-count` is not a counter, so it counts no responses; use one such as `http/request-count`";
-        assert_eq!(counts_of(&gauge, "istio", true).0, vec![Err(error.to_owned()); 2]);
+            "`istio/request-count` is in seconds, so it counts no responses; use one such as `http/request-count`";
+        assert_eq!(counts_of(&seconds, "istio", true).0, vec![Err(error.to_owned()); 2]);
     }
 
     #[test]

@@ -86,7 +86,10 @@ fn the_traffic_of_an_inference_service_is_expected() {
         "{reason}"
     );
     // A change that has not taken effect, and a candidate that is not ready.
-    set(20, status(50, "iris-2"));
+    let mut acted = status(50, "iris-2");
+    // A status is up to date only if its write changes something.
+    acted["conditions"] = json!([{"type": "LatestDeploymentReady", "status": "True"}]);
+    set(20, acted);
     let (_, verdict, reason) = case.compared("split.expectedFrom.isvc=iris");
     let waiting =
         "the expected split is not known: the newest revision gets 50 % of the traffic, but 20 % is requested";

@@ -2,7 +2,8 @@
 {{- define "iter8.job" -}}
 {{- $pods := include "iter8.pods" . | int -}}
 {{- if has "rollout" .Values.tasks -}}
-# The pod of a rollout is replaced until the rollout has ended: it goes on from its document.
+# A killed pod is replaced, and goes on with the rollout in its document. Exit codes are final, also an unreachable cluster after minutes of
+# retries (4): no rollout starts again by itself.
 backoffLimit: 6
 podFailurePolicy:
   rules:

@@ -49,6 +49,8 @@ pub enum Source {
         /// List of `path=file`.
         text: String,
     },
+    /// A flag or an argument of the command itself that stands for values: `path=JSON,…`.
+    Argument(String),
 }
 
 impl Source {
@@ -60,11 +62,13 @@ impl Source {
             Self::Set(_) => 2,
             Self::SetString(_) => 3,
             Self::SetFile { .. } => 4,
+            Self::Argument(_) => 5,
         }
     }
 }
 
-/// Merges the sources as Helm does: files in their order, then all `--set-json`, all `--set`, all `--set-string`, all `--set-file`.
+/// Merges the sources as Helm does: files in their order, then all `--set-json`, all `--set`, all `--set-string`, all `--set-file`, and the
+/// command's own flags.
 /// Maps merge deeply; everything else is replaced, also by `null`.
 ///
 /// `read_file` reads a file that `--set-file` names. Errors name the flag, its text without secrets, and the mistake. The result is
@@ -83,7 +87,7 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
                 }
                 continue;
             }
-            Source::SetJson(text) => ("--set-json", text, Kind::Json),
+            Source::SetJson(text) | Source::Argument(text) => ("--set-json", text, Kind::Json),
             Source::Set(text) => ("--set", text, Kind::Typed),
             Source::SetString(text) => ("--set-string", text, Kind::Text),
             Source::SetFile { text } => ("--set-file", text, Kind::File(read_file)),

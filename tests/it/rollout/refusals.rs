@@ -94,6 +94,23 @@ fn a_rollout_in_steps_is_neither_recorded_nor_replayed() {
 }
 
 #[test]
+fn flags_of_a_rollout_override_values() {
+    let cli = crate::support::cli_case::CliCase::new();
+    let rollout = |flags: &[&str]| {
+        let command = ["k", "rollout", "run", "iris", "--steps", "10", "-n", "models", "--dry"];
+        let values = ["--set", "http.url=http://h/,ready.service=iris,assess.SLOs.upper.http/error-rate=0"];
+        let spec = cli.run(command.iter().chain(&values).chain(flags)).exits(0).stdout.clone();
+        spec.lines().filter_map(|line| Some(line.strip_prefix("- task: ")?.to_owned())).collect::<Vec<_>>()
+    };
+    // The tasks of the values analyze the steps, unless `--analysis` names others.
+    assert_eq!(rollout(&["--set", "tasks={http,assess}"]), ["rollout", "http", "assess"]);
+    let listed = ["--set", "tasks={ready,rollout,run,assess}", "--analysis", "http,assess"];
+    assert_eq!(rollout(&listed), ["ready", "rollout", "http", "assess"]);
+    let listed = ["--set", "tasks={rollout},rollout.analysis={run},rollout.isvc=other", "--analysis", "http,assess"];
+    assert_eq!(rollout(&listed), ["rollout", "http", "assess"]);
+}
+
+#[test]
 fn values_on_standard_input_are_read_once() {
     let cli = crate::support::cli_case::CliCase::new();
     let values = "tasks: [http, assess]\nhttp: {url: http://h/}\nassess: {SLOs: {upper: {http/error-rate: 0}}}\n";

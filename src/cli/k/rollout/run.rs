@@ -126,10 +126,17 @@ impl RolloutRunArgs {
         let listed = values["tasks"].as_array().cloned().unwrap_or_default();
         let TargetName { kind, name } = &self.target;
         let mut flags = vec![format!("rollout.{}={}", kind.value(), json!(name))];
-        if !listed.contains(&json!("rollout")) {
-            flags.push("tasks=[\"rollout\"]".to_owned());
-            if self.analysis.is_empty() && values["rollout"]["analysis"].is_null() && !listed.is_empty() {
-                flags.push(format!("rollout.analysis={}", Value::from(listed)));
+        match listed.iter().position(|task| task == "rollout") {
+            // The tasks after it would analyze the steps, too.
+            Some(position) if !self.analysis.is_empty() => {
+                flags.push(format!("tasks={}", json!(listed.iter().take(position + 1).collect::<Vec<_>>())));
+            }
+            Some(_) => {}
+            None => {
+                flags.push("tasks=[\"rollout\"]".to_owned());
+                if self.analysis.is_empty() && values["rollout"]["analysis"].is_null() && !listed.is_empty() {
+                    flags.push(format!("rollout.analysis={}", Value::from(listed)));
+                }
             }
         }
         if !self.analysis.is_empty() {
@@ -149,6 +156,6 @@ impl RolloutRunArgs {
         for (name, value) in settings {
             flags.extend(value.map(|value| format!("rollout.{name}={}", json!(value))));
         }
-        merged(&flags.into_iter().map(Source::SetJson).chain(given).collect::<Vec<_>>())
+        merged(&flags.into_iter().map(Source::Argument).chain(given).collect::<Vec<_>>())
     }
 }

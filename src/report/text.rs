@@ -334,7 +334,13 @@ fn loads(out: &mut String, view: &ReportView) {
         prose(out, &format!("  {}: ", name(row)), &schedule);
     }
     for (provider, split) in view.splits() {
-        prose(out, &format!("  {}: ", squeezed(&one_line(provider), 30)), &split.replace('–', "-"));
+        let label = format!("  {}: ", squeezed(&one_line(provider), 30));
+        prose(out, &label, &split.replace('–', "-"));
+        prose(
+            out,
+            &label,
+            "requests, errors and lateness are per version; the other figures are those of the whole load",
+        );
     }
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));

@@ -1,5 +1,7 @@
 //! Tables of loads: requested and achieved rates, responses and errors.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::state::{State, named, state};
@@ -90,6 +92,13 @@ pub(super) fn columns(loads: &[LoadReport]) -> Vec<&'static str> {
 pub(super) fn rows(loads: &[LoadReport], max: usize) -> Vec<Load> {
     let columns = used_columns(loads);
     loads.iter().take(max).map(|row| load(row, &columns)).collect()
+}
+
+/// Lists the loads of the first `max` rows whose responses are attributed to versions.
+pub(super) fn attributed(loads: &[LoadReport], max: usize) -> String {
+    let rows = loads.iter().take(max).filter(|row| row.load.version_from.is_some());
+    let names: BTreeSet<String> = rows.map(|row| named(&row.provider)).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn load(row: &LoadReport, columns: &[Column]) -> Load {

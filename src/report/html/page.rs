@@ -67,6 +67,8 @@ pub(super) struct Page {
     load_columns: Vec<&'static str>,
     loads: Vec<Load>,
     loads_left_out: usize,
+    /// Names of the loads whose responses are attributed to versions.
+    attributed: String,
     tasks: Vec<Task>,
     tasks_left_out: usize,
     metrics: Vec<Metric>,
@@ -170,6 +172,7 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
         load_columns: loads::columns(&view.load),
         loads_left_out: view.load.len().saturating_sub(rows(5)),
         loads: loads::rows(&view.load, rows(5)),
+        attributed: loads::attributed(&view.load, rows(5)),
         tasks_left_out: view.tasks.len().saturating_sub(rows(3)),
         tasks: tasks(&view.tasks).into_iter().take(rows(3)).collect(),
         metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),

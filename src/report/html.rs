@@ -7,6 +7,7 @@
 mod axis;
 mod chart;
 mod figure;
+mod interval;
 mod loads;
 mod page;
 mod queried;
@@ -47,6 +48,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         ("figure.html", include_str!("html/figure.html")),
         ("chart.html", include_str!("html/chart.html")),
         ("timeline.html", include_str!("html/timeline.html")),
+        ("interval.html", include_str!("html/interval.html")),
         ("trend.html", include_str!("html/trend.html")),
         ("rollout.html", include_str!("html/rollout.html")),
         ("stretches.html", include_str!("html/stretches.html")),

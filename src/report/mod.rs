@@ -4,6 +4,7 @@
 //! the document; each format only writes the view. A new format is one file and one row of [`FORMATS`].
 
 mod html;
+mod interval;
 mod json;
 mod show;
 mod text;

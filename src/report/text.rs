@@ -2,6 +2,7 @@
 //!
 //! Our own text is plain ASCII without colour, in aligned columns. Prose wraps at 78 columns; tables of up to three versions fit 80.
 
+mod interval;
 mod loops;
 mod observations;
 mod rollout;
@@ -13,8 +14,8 @@ use std::fmt::Write;
 
 use table::Table;
 
-use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_near};
-use super::view::{Condition, LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
+use super::show::{bytes, clipped, rounded, squeezed, status_name, value};
+use super::view::{Comparison, Condition, LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
 use super::{Format, ReportError};
 use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
@@ -182,21 +183,28 @@ fn columns(view: &ReportView, alone: &str) -> Vec<String> {
 }
 
 fn slos(out: &mut String, view: &ReportView) {
-    let Some(first) = view.versions.first().filter(|v| !v.slos.is_empty()) else { return };
+    let objectives = view.objectives();
+    if objectives.is_empty() {
+        return;
+    }
     heading(out, "Whether or not service level objectives (SLOs) are satisfied");
-    let judged = view.versions.iter().zip(columns(view, "Satisfied")).filter(|(version, _)| !version.slos.is_empty());
-    let mut table = Table::new("SLO Conditions", judged.map(|(_, title)| title).collect());
-    for (row, slo) in first.slos.iter().enumerate() {
-        let cell = |slo: &SloReport| slo.satisfied.map_or_else(|| "not assessed".to_owned(), |s| s.to_string());
-        let cells = view.versions.iter().filter_map(|v| v.slos.get(row)).map(cell).collect();
-        table.row(shortened(&slo.condition), cells);
+    let judged =
+        || view.versions.iter().zip(columns(view, "Satisfied")).filter(|(version, _)| !version.slos.is_empty());
+    let mut table = Table::new("SLO Conditions", judged().map(|(_, title)| title).collect());
+    let cell = |slo: &SloReport| slo.satisfied.map_or_else(|| "not assessed".to_owned(), |s| s.to_string());
+    for (row, slo) in objectives.into_iter().enumerate() {
+        let cells = judged().map(|(version, _)| match version.slos.get(row) {
+            Some(Some(slo)) => cell(slo),
+            _ => "baseline".to_owned(),
+        });
+        table.row(shortened(&slo.condition), cells.collect());
     }
     table.write(out);
 }
 
 /// Shortens the metric of a condition, so that its limit stays visible.
 fn shortened(condition: &Condition) -> String {
-    let Condition { before, metric, after } = condition;
+    let Condition { before, metric, after, .. } = condition;
     format!("{before}{}{}", squeezed(&one_line(metric), MAX_NAME), squeezed(&one_line(after), 40))
 }
 
@@ -216,12 +224,21 @@ fn verdicts(out: &mut String, view: &ReportView) {
         };
         let version =
             if is_alone { String::new() } else { format!("{}: ", squeezed(&one_line(&verdict.version), MAX_VERSION)) };
-        let value_text =
-            slo.value.map_or_else(|| "no value".to_owned(), |v| format!("value {}", value_near(v, slo.limit)));
-        let _ = writeln!(out, "  {word:<13} {version}{} | {value_text}", shortened(&slo.condition));
-        prose(out, &" ".repeat(16), &slo.reason);
+        let noun = match slo.comparison {
+            None => "value",
+            Some(Comparison::Ratio) => "ratio",
+            Some(Comparison::Difference) => "difference",
+        };
+        let value = slo.value_text().map(|text| format!("{noun} {}", text.trim_start_matches("×\u{a0}")));
+        let value = value.unwrap_or_else(|| "no value".to_owned());
+        let _ = writeln!(out, "  {word:<13} {version}{} | {value}", shortened(&slo.condition));
+        // Reasons of verdicts with confidence are ours.
+        let reason = if slo.confidence.is_some() { interval::plain(&slo.reason) } else { slo.reason.clone() };
+        prose(out, &" ".repeat(16), &reason);
+        interval::lines(out, view, slo);
     }
     more(out, view.verdicts.len(), MAX_REASONS);
+    interval::caveats(out, view);
 }
 
 fn more(out: &mut String, count: usize, listed: usize) {
@@ -274,7 +291,7 @@ fn is_listed_below(view: &ReportView, name: &str) -> bool {
     let Some((provider, _)) = name.split_once(&format!("{KIND}-")) else { return false };
     let distribution = format!("{provider}{KIND}");
     view.versions.iter().any(|v| v.distributions.contains_key(&distribution))
-        && !view.versions.iter().flat_map(|v| &v.slos).any(|slo| slo.metric == name)
+        && !view.versions.iter().flat_map(|v| v.slos()).any(|slo| slo.metric == name)
 }
 
 /// Writes the key figures of every distribution; with several versions, each has a line below the metric.
@@ -347,6 +364,9 @@ fn loads(out: &mut String, view: &ReportView) {
     }
     for row in loads.iter().filter(|row| row.load.aborted) {
         let _ = writeln!(out, "  {} was aborted because all of its first requests failed", name(row));
+    }
+    for (row, stopped) in loads.iter().filter_map(|row| Some((row, row.stopped()?))) {
+        prose(out, &format!("  {}: ", name(row)), &stopped);
     }
     for row in loads.iter().filter(|row| is_disturbed(&row.load.counts)) {
         let Counts { own_late, requests, .. } = row.load.counts;

@@ -4,7 +4,9 @@
 //! format sees them.
 
 mod build;
+mod caveats;
 mod condition;
+mod confidence;
 mod failures;
 mod metrics;
 mod objectives;
@@ -12,16 +14,18 @@ mod observations;
 mod rollout;
 mod slos;
 mod splits;
+mod stopped;
 mod trends;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 pub use condition::Condition;
+pub use confidence::Comparison;
 pub use failures::Failure;
 pub use observations::ObservationReport;
 pub use rollout::{RolloutReport, StepReport, StepState};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 pub use trends::{LoopReport, Trend};
 
 use crate::metrics::split;
@@ -30,7 +34,7 @@ use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::model::load::{LoadRecord, Spacing};
 use crate::model::metric::MetricType;
-use crate::model::slo::{Bound, Outcome};
+use crate::model::slo::{Bound, Dependence, Method, Needs, Outcome};
 use crate::model::split::Split;
 
 /// A whole report.
@@ -46,6 +50,9 @@ pub struct ReportView {
     pub versions: Vec<VersionReport>,
     /// One entry per SLO and version: the `slos` of all versions in one list.
     pub verdicts: Vec<VersionVerdict>,
+    /// Sentences on the limits of verdicts with confidence; absent if there are no such verdicts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
     /// Splits of traffic that the newest loop compared with the expected ones, with the document's keys.
     pub splits: Vec<Split>,
     /// One entry per version and load, in order; loads without a success first.
@@ -57,6 +64,13 @@ pub struct ReportView {
 }
 
 impl ReportView {
+    /// Lists the SLOs in the document's order, each as the first version with it has it.
+    pub fn objectives(&self) -> Vec<&SloReport> {
+        let rows = self.versions.iter().map(|version| version.slos.len()).max().unwrap_or(0);
+        let objective = |row: usize| self.versions.iter().find_map(|version| version.slos.get(row)?.as_ref());
+        (0..rows).filter_map(objective).collect()
+    }
+
     /// Groups the trends by SLO: one slice each, with an entry per version.
     pub fn trends_by_objective(&self) -> Vec<&[Trend]> {
         let Some((first, others)) = self.trends.split_first() else { return Vec::new() };
@@ -200,8 +214,14 @@ pub struct VersionReport {
     pub observations: BTreeMap<String, ObservationReport>,
     /// Newest distribution by metric.
     pub distributions: BTreeMap<String, DistributionReport>,
-    /// SLOs and their verdicts, in the document's order, upper limits first.
-    pub slos: Vec<SloReport>,
+    /// SLOs and their verdicts, in the document's order, upper limits first and those relative to the baseline last; no entry for the
+    /// baseline itself. In memory, all versions have the same rows.
+    #[serde(serialize_with = "without_gaps")]
+    pub slos: Vec<Option<SloReport>>,
+}
+
+fn without_gaps<S: Serializer>(slos: &[Option<SloReport>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(slos.iter().flatten())
 }
 
 /// One metric of one version.
@@ -240,6 +260,11 @@ pub struct DistributionReport {
 }
 
 impl VersionReport {
+    /// Returns the SLOs of the version.
+    pub fn slos(&self) -> impl Iterator<Item = &SloReport> {
+        self.slos.iter().flatten()
+    }
+
     /// Summarizes a distribution as mean, p50, p95, p99 and maximum. A value that the version has as a metric of its own
     /// (`http/latency-p95`) takes precedence: percentiles of Iter8's buckets are less exact.
     pub fn key_figures(&self, metric: &str) -> Option<[f64; 5]> {
@@ -276,6 +301,24 @@ pub struct SloReport {
     pub confidence: Option<f64>,
     /// Number of observations that the value rests on.
     pub samples: Option<u64>,
+    /// Number of independent observations that tell as much as `samples`; this key and those up to `comparison` are absent if unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_samples: Option<f64>,
+    /// Method that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Further requests that would probably decide the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+    /// Dependence of the observations on each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependence: Option<Dependence>,
+    /// Name of the version with which this one was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Meaning of value, interval and limit if they are relative to `reference`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
     pub reason: String,
 }
 

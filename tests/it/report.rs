@@ -1,6 +1,7 @@
 //! Reports of documents as runs leave them, in every format.
 
 mod browser;
+mod confidence;
 mod documents;
 mod explained;
 mod extremes;

@@ -51,7 +51,7 @@ pub(super) fn is_listed(view: &ReportView, metric: &str) -> bool {
 }
 
 fn is_limited(view: &ReportView, metric: &str) -> bool {
-    view.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()))
+    view.versions.iter().any(|v| v.slos().any(|slo| aspect(slo, metric).is_some()))
 }
 
 /// Builds at most `max` figures, those with limits first. Returns also the number of all.
@@ -97,8 +97,12 @@ fn plans(view: &ReportView) -> Vec<Plan> {
     metrics.into_iter().map(plan).collect()
 }
 
-/// Returns the aspect of a distribution that an SLO limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
+/// Returns the aspect of a distribution that an SLO limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`. Limits relative to
+/// another version have no place on its axis.
 pub(super) fn aspect<'a>(slo: &'a SloReport, metric: &str) -> Option<&'a str> {
+    if slo.comparison.is_some() {
+        return None;
+    }
     let aspect = slo.metric.strip_prefix(metric)?.strip_prefix(['-', '/'])?;
     let is_value = matches!(aspect, "mean" | "min" | "max") || percentile(aspect).is_some();
     is_value.then_some(aspect)
@@ -112,7 +116,7 @@ fn limits(view: &ReportView, plan: &Plan) -> Vec<Limit> {
     let several = plan.curves.iter().any(|(_, _, metric)| *metric != plan.curves[0].2);
     let mut limits: Vec<Limit> = Vec::new();
     for (name, version, metric) in &plan.curves {
-        for slo in &view.versions[*version].slos {
+        for slo in view.versions[*version].slos() {
             let Some(aspect) = aspect(slo, metric) else { continue };
             let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };
             let owner = if several { format!("{} ", squeezed(name, 14)) } else { String::new() };

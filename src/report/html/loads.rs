@@ -18,6 +18,8 @@ pub(super) struct Load {
     version: String,
     target: String,
     schedule: String,
+    /// Sentence on the early end of the load.
+    stopped: Option<String>,
     state: State,
     /// Pairs of title and figure.
     cells: Vec<[String; 2]>,
@@ -132,6 +134,7 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         version: named(&row.version),
         target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
+        stopped: row.stopped().map(|text| text.replace("<=", "≤")),
         state: if row.is_failed() {
             state("bad", "✗", "all requests failed")
         } else if load.interrupted {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::figure::{self, Figure};
+use super::interval::{self, Drawn};
 use super::loads::{self, Load};
 use super::queried::{self, Queried};
 use super::rollout::{self, Rollout};
@@ -16,7 +17,8 @@ use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
 use crate::model::split::UNKNOWN;
 use crate::redact::redact_text;
-use crate::report::show::{rounded, short, squeezed, thousands, value, value_near};
+use crate::report::interval::Scale;
+use crate::report::show::{rounded, squeezed, thousands, value};
 use crate::report::text;
 use crate::report::view::{Condition, LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
 use crate::slo::assertion::{AssertCondition, judge};
@@ -52,6 +54,7 @@ pub(super) struct Page {
     versions: Vec<String>,
     objectives: Vec<Objective>,
     objectives_left_out: usize,
+    caveats: Vec<String>,
     splits: Vec<Splitted>,
     splits_left_out: usize,
     trends: Vec<Trended>,
@@ -93,7 +96,9 @@ struct Verdict {
     value: Option<String>,
     limit: String,
     reason: String,
-    interval: Option<String>,
+    bar: Option<Drawn>,
+    /// Interval, effective samples and further requests.
+    facts: Vec<String>,
 }
 
 /// Key figures of a distribution that is not drawn.
@@ -157,6 +162,7 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
         versions: view.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
+        caveats: view.caveats.clone(),
         splits_left_out: view.splits.len().saturating_sub(splits.len()),
         splits,
         trends_left_out: trends_total.saturating_sub(trends.len()),
@@ -241,8 +247,8 @@ fn verdicts(view: &ReportView) -> String {
         return format!("Task {} failed{reason}", named(&task.task));
     }
     let of_version = |v: &VersionReport| {
-        let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
-        let total = v.slos.len();
+        let count = |verdict| v.slos().filter(|slo| slo.verdict == verdict).count();
+        let total = v.slos().count();
         let name = if view.versions.len() == 1 { String::new() } else { format!("{}: ", named(&v.name)) };
         let mut parts = vec![format!("{} of {total} satisfied", count(Some(Outcome::Satisfied)))];
         let others = [
@@ -253,7 +259,8 @@ fn verdicts(view: &ReportView) -> String {
         parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, verdict)| format!("{n} {verdict}")));
         format!("{name}{}", parts.join(", "))
     };
-    let versions: Vec<String> = view.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
+    let versions: Vec<String> =
+        view.versions.iter().filter(|v| v.slos().next().is_some()).take(6).map(of_version).collect();
     if versions.is_empty() { String::new() } else { format!("{}.", versions.join("; ")) }
 }
 
@@ -317,31 +324,48 @@ fn facts(view: &ReportView) -> Vec<[String; 2]> {
 
 /// Lists the SLOs, those that do not hold first, else in the document's order.
 fn objectives(view: &ReportView) -> Vec<Objective> {
-    let Some(first) = view.versions.first() else { return Vec::new() };
-    let verdict = |slo: &SloReport| Verdict {
+    let verdict = |slo: &SloReport, number: String, scale: Option<Scale>| Verdict {
         state: outcome(slo.verdict),
-        value: slo.value.map(|v| value_near(v, slo.limit)),
-        limit: short(slo.limit),
+        value: slo.value_text(),
+        limit: slo.limit_text(),
         reason: slo.reason.clone(),
-        interval: slo.interval.map(|[low, high]| {
-            let confidence =
-                slo.confidence.map(|c| format!(" ({}% confidence)", rounded(c * 100.0))).unwrap_or_default();
-            let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), value);
-            format!("{} – {}{confidence}", end(low), end(high))
-        }),
+        bar: scale.and_then(|scale| interval::drawn(slo, scale, number)),
+        facts: [
+            interval::described(slo),
+            slo.effective_text().map(|text| format!("effective samples {text}")),
+            slo.needs_text().map(|text| format!("needs {text}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     };
-    let row = |(row, slo): (usize, &SloReport)| Objective {
-        condition: condition(slo),
-        cells: view.versions.iter().filter_map(|v| v.slos.get(row)).map(verdict).collect(),
+    let baseline = || Verdict {
+        state: state("plain", "–", "baseline"),
+        value: None,
+        limit: String::new(),
+        reason: String::new(),
+        bar: None,
+        facts: Vec::new(),
     };
-    let mut rows: Vec<Objective> = first.slos.iter().enumerate().map(row).collect();
-    rows.sort_by_key(|objective| objective.cells.iter().all(|cell| cell.state.class == "good"));
+    let row = |(row, slo): (usize, &SloReport)| {
+        let versions = || view.versions.iter().filter(|version| !version.slos.is_empty());
+        let scale = Scale::of(versions().filter_map(|version| version.slos.get(row)?.as_ref()));
+        let cell = |(column, version): (usize, &VersionReport)| match version.slos.get(row) {
+            Some(Some(slo)) => verdict(slo, format!("v{row}-{column}"), scale),
+            _ => baseline(),
+        };
+        Objective { condition: condition(slo), cells: versions().enumerate().map(cell).collect() }
+    };
+    let mut rows: Vec<Objective> = view.objectives().into_iter().enumerate().map(row).collect();
+    rows.sort_by_key(|objective| {
+        objective.cells.iter().all(|cell| cell.state.class == "good" || cell.limit.is_empty())
+    });
     rows
 }
 
 /// Formats a condition as the other formats do, with its metric shortened and typographic signs.
 fn condition(slo: &SloReport) -> String {
-    let Condition { before, metric, after } = slo.condition.typeset();
+    let Condition { before, metric, after, .. } = slo.condition.typeset();
     format!("{before}{}{}", named(&metric), squeezed(&after, 40))
 }
 

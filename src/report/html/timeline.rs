@@ -145,7 +145,7 @@ fn latency_chart(view: &ReportView, load: &Load<'_>, peers: &[&Load<'_>]) -> Cha
 /// Lists the limits on the drawn percentiles of the load's latency.
 fn limits(view: &ReportView, row: &LoadReport) -> Vec<Limit> {
     let latency = format!("{}/latency", row.provider);
-    let slos = view.versions.iter().filter(|version| version.name == row.version).flat_map(|version| &version.slos);
+    let slos = view.versions.iter().filter(|version| version.name == row.version).flat_map(|version| version.slos());
     let limit = |slo| {
         let aspect = figure::aspect(slo, &latency).filter(|aspect| matches!(*aspect, "p50" | "p99"))?;
         let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };

@@ -70,7 +70,7 @@ pub(super) fn trends(view: &ReportView, max: usize) -> (Vec<Trended>, usize) {
 
 fn trended(view: &ReportView, number: usize, trends: &[Trend]) -> Trended {
     let first = &trends[0];
-    let Condition { before, metric, after } = first.condition.typeset();
+    let Condition { before, metric, after, .. } = first.condition.typeset();
     let drawn = &trends[..trends.len().min(MAX_SERIES)];
     let key = |(style, trend): (usize, &Trend)| Key { style, name: squeezed(&trend.version, 24) };
     let mut notes = Vec::new();

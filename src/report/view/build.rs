@@ -1,8 +1,8 @@
 //! Summary, tasks, versions and loads of a report.
 
 use super::{
-    LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, failures,
-    metrics, objectives, observations, rollout, slos, splits, trends,
+    LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, caveats,
+    failures, metrics, objectives, observations, rollout, slos, splits, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
@@ -24,7 +24,7 @@ impl ReportView {
         let versions = result.insights.as_ref().map(versions).unwrap_or_default();
         let verdicts: Vec<VersionVerdict> = versions
             .iter()
-            .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
+            .flat_map(|v| v.slos().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
             .collect();
         let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
         let splits = result.insights.as_ref().map(splits::of).unwrap_or_default();
@@ -52,7 +52,9 @@ impl ReportView {
             summary.contradiction = Some(redact_text(&contradiction));
         }
         let rollout = experiment.rollout().map(rollout::of);
-        Self { summary, rollout, tasks: tasks(experiment, result), versions, verdicts, splits, load, loops, trends }
+        let caveats = caveats::of(&verdicts, &load);
+        let tasks = tasks(experiment, result);
+        Self { summary, rollout, tasks, versions, verdicts, caveats, splits, load, loops, trends }
     }
 }
 

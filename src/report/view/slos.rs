@@ -2,31 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::objectives::Objective;
+use super::confidence::{self, Comparison};
+use super::objectives::{self, Key, Objective};
 use super::{Condition, SloReport, metrics};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
-use crate::model::slo::{Bound, Outcome, Verdict};
+use crate::model::slo::{Bound, Method, Outcome, Verdict};
 use crate::redact::redact_text;
 use crate::report::show;
 
-/// Identity of an SLO; the limit by its bits, because floats are not ordered.
-type Key<'a> = (Bound, &'a str, u64);
-
-/// Reports every SLO for one version.
-pub(super) fn of_version(insights: &Insights, version: usize, objectives: &[Objective]) -> Vec<SloReport> {
-    let verdicts: BTreeMap<Key<'_>, &Verdict> = insights
-        .verdicts
-        .iter()
-        .filter(|v| v.version == version)
-        .map(|v| ((v.bound, v.metric.as_str(), v.limit.to_bits()), v))
-        .collect();
+/// Reports every SLO for one version; `None` for a relative one that does not apply to it, because it is the baseline.
+pub(super) fn of_version(insights: &Insights, version: usize, objectives: &[Objective]) -> Vec<Option<SloReport>> {
+    let verdicts: BTreeMap<Key<'_>, &Verdict> =
+        insights.verdicts.iter().filter(|v| v.version == version).map(|v| (objectives::key_of(v), v)).collect();
     objectives
         .iter()
-        .map(|o| match verdicts.get(&(o.bound, o.metric.as_str(), o.limit.to_bits())) {
-            Some(verdict) => of_verdict(insights, o, verdict),
-            None => of_matrix(insights, version, o),
+        .map(|objective| match verdicts.get(&objective.key()) {
+            Some(verdict) => Some(of_verdict(insights, objective, verdict)),
+            None if objective.is_relative && version == 0 => None,
+            None => Some(of_matrix(insights, version, objective)),
         })
         .collect()
 }
@@ -36,11 +31,15 @@ fn of_verdict(insights: &Insights, objective: &Objective, verdict: &Verdict) -> 
         satisfied: Some(verdict.verdict == Outcome::Satisfied),
         verdict: Some(verdict.verdict),
         value: verdict.value,
-        interval: verdict.interval,
+        interval: verdict.interval.and_then(confidence::ordered),
         confidence: verdict.confidence,
         samples: verdict.samples,
+        effective_samples: verdict.effective_samples.filter(|samples| samples.is_finite() && *samples >= 0.0),
+        method: verdict.method,
+        needs: verdict.needs,
+        dependence: verdict.dependence,
         reason: redact_text(&verdict.reason),
-        ..blank(insights, objective)
+        ..compared_with(insights, objective, verdict.reference, verdict.method)
     }
 }
 
@@ -87,9 +86,25 @@ fn compared(value: f64, objective: &Objective) -> String {
 
 /// Reports an SLO without a verdict.
 pub(super) fn blank(insights: &Insights, objective: &Objective) -> SloReport {
-    let units = metrics::units(insights, &objective.metric);
+    compared_with(insights, objective, objective.is_relative.then_some(0), None)
+}
+
+/// Reports an SLO without a verdict, relative to the version `reference` if there is one.
+fn compared_with(
+    insights: &Insights,
+    objective: &Objective,
+    reference: Option<usize>,
+    method: Option<Method>,
+) -> SloReport {
+    let comparison = reference.map(|_| Comparison::of(method, &objective.metric));
+    // Ratios have no unit, and differences are shown as the rates themselves.
+    let units = metrics::units(insights, &objective.metric).filter(|_| comparison != Some(Comparison::Ratio));
+    let reference = reference.map(|version| insights.version_label(version));
     SloReport {
-        condition: Condition::new(objective, units.as_deref()),
+        condition: match (comparison, &reference) {
+            (Some(comparison), Some(name)) => Condition::relative(objective, comparison, name),
+            _ => Condition::new(objective, units.as_deref()),
+        },
         metric: objective.metric.to_string(),
         bound: objective.bound,
         limit: objective.limit,
@@ -100,6 +115,12 @@ pub(super) fn blank(insights: &Insights, objective: &Objective) -> SloReport {
         interval: None,
         confidence: None,
         samples: None,
+        effective_samples: None,
+        method: None,
+        needs: None,
+        dependence: None,
+        reference,
+        comparison,
         reason: String::new(),
     }
 }

@@ -16,7 +16,7 @@ use iter8::model::series::Series;
 use iter8::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use serde_json::json;
 
-use super::{extremes, providers, rollouts};
+use super::{confidence, extremes, providers, rollouts};
 
 /// Behavior of one version of one endpoint.
 #[derive(Clone, Copy)]
@@ -440,6 +440,9 @@ pub fn all() -> Vec<(&'static str, Experiment)> {
         ("iter8-v0.13", iter8_v013()),
         ("loops", providers::loops()),
         ("iter8-multi-loop", iter8_multi_loop()),
+        ("confidence", confidence::verdicts()),
+        ("confidence-relative", confidence::comparisons()),
+        ("confidence-edited", confidence::edited()),
         ("large", extremes::large()),
         ("hostile", extremes::hostile()),
     ];

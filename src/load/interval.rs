@@ -1,9 +1,11 @@
 //! Requests that ended in one interval of a load.
 
-use super::timeline::{DIGITS, TimelineError};
 use super::watched::Totals;
 use crate::metrics::histogram::{self, HistogramError};
 use crate::model::shard::IntervalShard;
+
+/// Significant digits of an interval's latencies: enough for a chart.
+pub(super) const DIGITS: u8 = 2;
 
 /// A cell of a histogram: its middle value and its count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Interval {
     }
 
     /// Reads the result of [`Interval::shard`].
-    pub(super) fn from_shard(shard: &IntervalShard) -> Result<Self, TimelineError> {
+    pub(super) fn from_shard(shard: &IntervalShard) -> Result<Self, HistogramError> {
         let mut cells = Vec::new();
         if let Some(latency) = &shard.latency {
             let latency = histogram::coarser(&histogram::decode(latency)?, DIGITS);

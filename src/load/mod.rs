@@ -25,6 +25,7 @@ mod interval;
 mod limits;
 pub mod outcome;
 pub mod pacing;
+pub(crate) mod paired;
 mod pauses;
 pub mod plan;
 pub mod progress;

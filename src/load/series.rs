@@ -10,8 +10,8 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::interval::{Cell, Interval};
-use super::timeline::{DIGITS, INTERVAL, Intervals, Timeline};
+use super::interval::{Cell, DIGITS, Interval};
+use super::timeline::{INTERVAL, Intervals, Timeline};
 use super::watched::{Totals, WatchedLimits};
 use crate::metrics::histogram::HIGHEST;
 

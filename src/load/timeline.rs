@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::interval::Interval;
+use super::interval::{DIGITS, Interval};
 use super::watched::{Totals, WatchedLimits};
 use crate::metrics::histogram::{self, HistogramError};
 use crate::metrics::series::is_scrap;
@@ -21,9 +21,6 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A millisecond in nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
-
-/// Significant digits of an interval's latencies: enough for a chart.
-pub(super) const DIGITS: u8 = 2;
 
 /// Percentiles of the whole load whose exceedances are kept: limits that later verdicts are about lie between them.
 const PERCENTILES: [f64; 3] = [50.0, 90.0, 99.0];
@@ -97,8 +94,8 @@ impl Intervals {
 }
 
 /// Points of a series.
-struct Points {
-    list: Vec<Interval>,
+pub(super) struct Points {
+    pub(super) list: Vec<Interval>,
     /// Length of a point, and of the last one, in nanoseconds.
     length: u64,
     last: u64,
@@ -147,7 +144,7 @@ impl Timeline {
     }
 
     /// Returns the load in at most `most` points; `None` if no request ended.
-    fn points(&self, most: usize) -> Option<Points> {
+    pub(super) fn points(&self, most: usize) -> Option<Points> {
         let Self { intervals, elapsed } = self;
         if intervals.list.is_empty() {
             return None;
@@ -178,6 +175,26 @@ impl Timeline {
             }
         }
         Some(Points { list, length, last })
+    }
+
+    /// Returns the length of an interval.
+    pub(super) fn interval(&self) -> Duration {
+        INTERVAL.saturating_mul(1 << self.intervals.doublings.min(MAX_DOUBLINGS - 3))
+    }
+
+    /// Returns the load with intervals of at least this length.
+    pub(super) fn with_intervals_of(&self, length: Duration) -> Self {
+        let mut longer = self.clone();
+        while longer.interval() < length {
+            longer.intervals.double();
+        }
+        longer
+    }
+
+    /// Returns true if requests were counted, and the latencies of all of them are known.
+    pub(super) fn has_totals(&self) -> bool {
+        let of_interval = |interval: &Interval| interval.latencies() == interval.totals.timed;
+        self.intervals.limits.is_some() && self.intervals.list.iter().all(of_interval)
     }
 
     /// Adds another load, aligned at the start.

@@ -92,7 +92,7 @@ fn joined_counts(series: &Series, ends: &[usize]) -> Series {
 /// limits of later verdicts, except p90, which shows the dependence that too few exceedances of a higher limit hide.
 pub(super) fn least_needed(columns: &[Over]) -> Option<usize> {
     let need = |over: &Over| match over.percentile {
-        Some(p) if p == 90.0 => 2,
+        Some(90.0) => 2,
         Some(_) => 0,
         None => 1,
     };

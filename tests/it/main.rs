@@ -28,6 +28,7 @@ mod kubernetes;
 mod layers;
 mod load;
 mod load_books;
+mod load_counts;
 mod load_http1;
 mod load_transports;
 mod loops;

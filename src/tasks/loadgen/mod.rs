@@ -8,6 +8,7 @@ mod layer_schemas;
 mod layers;
 mod measure;
 mod merge;
+mod pairs;
 mod plan;
 mod planned;
 mod random;

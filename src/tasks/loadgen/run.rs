@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::job::{JobContext, Load, run_together};
 use super::merge::MergedLoad;
 use super::rendezvous::Rendezvous;
-use super::{shared, watched};
+use super::{pairs, shared, watched};
 use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::load::LoadRecord;
@@ -29,9 +29,11 @@ pub(super) async fn run_all<L: Load>(
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
             None => alone(group, cx).await,
         };
+        let pairs = pairs::of_group(group, &merged, cx.objectives);
         for (load, merged) in group.iter().zip(merged) {
             merge(&mut result, &mut failures, *load, merged, cx);
         }
+        pairs.into_iter().for_each(|pairs| pairs.put(&mut result.versions));
         if result.interrupted {
             break;
         }

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iter8::adapters::kubernetes::NoCluster;
 use iter8::model::contribution::Contribution;
 use iter8::model::document::{Experiment, TaskSpec};
+use iter8::model::objectives::Objectives;
 use iter8::ports::fleet::Fleet;
 use iter8::ports::{
     BoxFuture, Clock, Env, Event, Files, Observer, ScriptEnd, ScriptLog, Shell, Web, WebError, WebRequest, WebResponse,
@@ -83,6 +84,16 @@ impl TestEnv {
 
     /// Parses, checks and runs one task.
     pub async fn run_task(&self, kind: &TaskKind, with: Value) -> Result<Contribution, TaskError> {
+        self.run_judged(kind, with, None).await
+    }
+
+    /// Parses, checks and runs one task whose measurements a later task judges.
+    pub async fn run_judged(
+        &self,
+        kind: &TaskKind,
+        with: Value,
+        objectives: Option<&Objectives>,
+    ) -> Result<Contribution, TaskError> {
         let spec = TaskSpec { task: Some(kind.name.to_owned()), with: Some(with), ..TaskSpec::default() };
         let task = (kind.parse)(&spec)?;
         task.check(self)?;
@@ -93,7 +104,7 @@ impl TestEnv {
             index: 0,
             experiment: &experiment,
             measured: &measured,
-            objectives: None,
+            objectives,
             secrets: &secrets,
             env: &env,
         };

@@ -18,7 +18,7 @@ pub enum Exit {
     /// A store, a cluster, a values URL or the file system is unreachable or access is denied.
     OutsideWorld = 4,
     /// The measurements are inconclusive: the load missed its rate, too few loops have succeeded so far, the traffic is not split as expected,
-    /// or a metric without a value has the policy `inconclusive` (`noData`, `onError`).
+    /// too few requests for the confidence, or a metric without a value has the policy `inconclusive` (`noData`, `onError`).
     Inconclusive = 5,
     /// The terminal was closed (SIGHUP); the partial document is saved.
     HungUp = 129,
@@ -58,7 +58,7 @@ impl Exit {
         (Self::OutsideWorld, "a store, a cluster, a values URL or the file system is unreachable or access is denied"),
         (
             Self::Inconclusive,
-            "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, the traffic is not split as expected, or a metric has no value and its policy is inconclusive (noData, onError)",
+            "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, the traffic is not split as expected, too few requests for the confidence, or a metric has no value and its policy is inconclusive (noData, onError)",
         ),
         (Self::HungUp, "the terminal was closed (SIGHUP); the partial document is saved"),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),

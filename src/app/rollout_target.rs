@@ -14,7 +14,7 @@ use crate::rollout::llm::Group;
 use crate::rollout::routemap::Weighted;
 use crate::traffic::objects::SplitChanged;
 use crate::traffic::target::Say;
-use crate::traffic::{ObjectsTraffic, ServiceTraffic, Target, TrafficError};
+use crate::traffic::{Expected, ObjectsTraffic, ServiceTraffic, Target, TrafficError};
 
 pub(crate) use crate::traffic::TargetKind;
 
@@ -79,12 +79,12 @@ impl<'a> RolloutTarget<'a> {
         })
     }
 
-    /// Describes it for people.
-    pub(crate) fn describe(&self) -> String {
+    /// Returns it as the target of a rollout in steps.
+    pub(crate) fn target(&self) -> &(dyn Target + 'a) {
         match self {
-            Self::Service(service) => service.describe(),
-            Self::Routemap(routemap) => routemap.describe(),
-            Self::Llm(group) => group.describe(),
+            Self::Service(service) => service,
+            Self::Routemap(routemap) => routemap.as_ref(),
+            Self::Llm(group) => group,
         }
     }
 
@@ -109,17 +109,18 @@ impl<'a> RolloutTarget<'a> {
         }
     }
 
-    /// Makes a change, and waits until the traffic shows it.
+    /// Makes a change, and waits until the traffic shows it. Sends nothing unless the target is as expected.
     pub(crate) async fn change(
         &self,
         change: Change,
+        expected: Option<&Expected>,
         timeout: Duration,
         say: Say<'_>,
     ) -> Result<Changed, TrafficError> {
         match self {
-            Self::Service(service) => service.change(change, None, timeout, say).await,
-            Self::Routemap(routemap) => routemap.change(change, None, timeout, say).await.map(Changed::from),
-            Self::Llm(group) => group.change(change, None, timeout, say).await.map(Changed::from),
+            Self::Service(service) => service.change(change, expected, timeout, say).await,
+            Self::Routemap(routemap) => routemap.change(change, expected, timeout, say).await.map(Changed::from),
+            Self::Llm(group) => group.change(change, expected, timeout, say).await.map(Changed::from),
         }
     }
 

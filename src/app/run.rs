@@ -3,10 +3,11 @@
 use tokio_util::sync::CancellationToken;
 
 use super::error::AppError;
-use crate::model::document::{Experiment, ExperimentResult};
+use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::pipeline::{PipelineError, RunEnd};
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
+use crate::tasks::rollout;
 
 pub(crate) use crate::pipeline::{Prepared, ResultPolicy};
 pub(crate) use crate::slo::summary::{OverallVerdict, overall_verdict};
@@ -17,6 +18,11 @@ const MAX_LISTED: usize = 5;
 /// Returns true if the result has a rollout that has not ended.
 pub(crate) fn has_unfinished_rollout(result: &ExperimentResult) -> bool {
     result.rollout.as_ref().is_some_and(|rollout| !rollout.phase.is_over())
+}
+
+/// Returns true if a spec has a rollout.
+pub(crate) fn is_rollout(spec: &[TaskSpec]) -> bool {
+    spec.iter().any(|task| task.name() == rollout::NAME)
 }
 
 /// End of a run.

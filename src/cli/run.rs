@@ -20,7 +20,7 @@ use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
 use crate::app::resolve::{Resolved, is_same_spec, redacted_spec};
 use crate::app::run::{
-    End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, has_unfinished_rollout, overall_verdict,
+    End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, has_unfinished_rollout, is_rollout, overall_verdict,
 };
 use crate::app::values::Network;
 use crate::model::codec;
@@ -148,7 +148,7 @@ async fn earlier(
     spec: &[TaskSpec],
 ) -> Result<Option<ExperimentResult>, AppError> {
     match policy {
-        ResultPolicy::Fresh | ResultPolicy::Resume => Ok(unfinished_rollout(store, spec).await),
+        ResultPolicy::Fresh | ResultPolicy::Resume => unfinished_rollout(store, spec).await,
         ResultPolicy::Reuse => earlier_result(store, spec).await,
     }
 }
@@ -193,10 +193,26 @@ fn say_what_is_replaced(
     }
 }
 
-/// Loads the earlier result if it has a rollout of the same spec that a killed run has left.
-async fn unfinished_rollout(store: &FileStore, spec: &[TaskSpec]) -> Option<ExperimentResult> {
-    let earlier = store.load().await.ok().filter(|earlier| is_same_spec(&earlier.spec, spec))?;
-    earlier.result.filter(has_unfinished_rollout)
+/// Loads the earlier result if it has a rollout of the same spec that a killed run has left. The record of another rollout that has not
+/// ended is not replaced: it is the only one of the traffic that was moved.
+async fn unfinished_rollout(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<ExperimentResult>, AppError> {
+    let earlier = match store.load().await {
+        Ok(earlier) => earlier,
+        Err(error) if is_rollout(spec) && !matches!(error, StoreError::Missing { .. }) => {
+            return Err(AppError::from(error).with_hint(
+                "the document may have a rollout that has not ended: fix or remove it, or choose another directory with --runDir",
+            ));
+        }
+        Err(_) => return Ok(None),
+    };
+    let Some(result) = earlier.result.filter(has_unfinished_rollout) else { return Ok(None) };
+    if is_same_spec(&earlier.spec, spec) {
+        return Ok(Some(result));
+    }
+    let rollout = result.rollout.map(|rollout| format!("a rollout of {} ({})", rollout.target, rollout.phase));
+    let message = format!("{} contains {}, which has not ended", store.location(), rollout.unwrap_or_default());
+    Err(AppError::input(message)
+        .with_hint("run it again with its own values to continue it, or choose another directory with --runDir"))
 }
 
 /// Loads the earlier result, which must have the same spec.

@@ -76,6 +76,22 @@ pub enum RolloutPhase {
 }
 
 impl RolloutPhase {
+    /// All phases.
+    const ALL: [Self; 7] = [
+        Self::Progressing,
+        Self::Paused,
+        Self::Promoting,
+        Self::RollingBack,
+        Self::Promoted,
+        Self::RolledBack,
+        Self::Stopped,
+    ];
+
+    /// Returns the phase with this name, as it is displayed.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.to_string() == name)
+    }
+
     /// Returns true if the rollout has ended.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Promoted | Self::RolledBack | Self::Stopped)

@@ -218,11 +218,6 @@ impl<'a> Document<'a> {
         self.result().interrupted = true;
     }
 
-    /// Marks a loop whose run goes on although its tasks were interrupted.
-    pub(super) fn clear_interruption(&mut self) {
-        self.result().interrupted = false;
-    }
-
     pub(super) fn merge(&mut self, contribution: &Contribution) -> Result<(), String> {
         if let Some(rollout) = &contribution.rollout {
             self.set_rollout(rollout.clone());

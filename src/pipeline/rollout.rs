@@ -18,7 +18,7 @@ use crate::tasks::Task;
 use crate::tasks::rollout::Rollout;
 use crate::traffic::claim::{Claim, Command};
 use crate::traffic::error::TrafficErrorKind;
-use crate::traffic::{Expected, Target, TrafficError};
+use crate::traffic::{Expected, Observed, Target, TrafficError};
 
 /// Runs the rollout to its end, or until it is interrupted.
 pub(super) async fn run(
@@ -45,8 +45,9 @@ pub(super) async fn run(
         // It stays claimed: the traffic is in the middle.
         Some(record) if matches!(end, Ok(RunEnd::Interrupted)) => {
             let line = format!(
-                "the traffic of {} stays as it is: run the experiment again to go on, or `iter8 k rollout abort` to roll back",
-                record.target
+                "the traffic of {} stays as it is: run the experiment again to go on, or `iter8 k rollout abort {}` to roll back",
+                record.target,
+                target.argument()
             );
             env.observer.observe(Event::TaskLog { index, line });
         }
@@ -131,14 +132,18 @@ impl Driver<'_, '_> {
         let earlier = self.document.experiment().rollout().filter(|_| policy == ResultPolicy::Resume).cloned();
         if let Some(record) = earlier {
             if !has_held && !record.phase.is_over() {
-                // Whoever released the claim has aborted the rollout.
+                // Whoever released the claim has aborted the rollout. Such an abort does not roll back a candidate that was promoted.
+                if record.phase == RolloutPhase::Promoting && self.is_promoted(&record).await? {
+                    let reason = "aborted after its promotion".to_owned();
+                    return self.save(steps::stopped(record, reason, self.env.clock.now())).await;
+                }
                 return self.abort(record).await;
             }
             let (total, phase) = (record.steps.len(), record.phase);
             let step = record.step.saturating_add(1).min(total);
             self.say(&format!("continuing the rollout of {}: {phase}, step {step} of {total}", record.target));
             // The last run may have been killed before it could show the phase.
-            self.claim.note(&phase.to_string(), record.reason.as_deref()).await;
+            self.claim.note(self.holder, phase, record.reason.as_deref()).await;
             // The last run was killed after its loop had ended, so that verdict counts.
             let is_unjudged = phase == RolloutPhase::Progressing && record.judged_loop < self.loop_number();
             return match is_unjudged && self.has_analyzed() {
@@ -217,8 +222,6 @@ impl Driver<'_, '_> {
     }
 
     async fn abort(&mut self, record: RolloutRecord) -> Result<RolloutRecord, PipelineError> {
-        // Its analysis was, but the run goes on.
-        self.document.clear_interruption();
         let next = self.save(steps::rolling_back(record, "aborted".to_owned(), self.env.clock.now())).await?;
         // Not before it is saved: a run that is killed until then finds the command again.
         self.claim.done(Command::Abort).await;
@@ -228,7 +231,10 @@ impl Driver<'_, '_> {
     /// Waits until a person resumes or aborts the rollout; `None` if nobody did in time, or the run is interrupted.
     async fn wait_for_command(&mut self, record: &RolloutRecord) -> Result<Option<Command>, PipelineError> {
         self.say(&format!("paused: {}", record.reason.as_deref().unwrap_or_default()));
-        self.say("`iter8 k rollout resume` continues, `iter8 k rollout abort` rolls back");
+        let argument = self.target.argument();
+        self.say(&format!(
+            "`iter8 k rollout resume {argument}` continues, `iter8 k rollout abort {argument}` rolls back"
+        ));
         let timeout = async {
             match self.rollout.pause_timeout {
                 Some(timeout) => self.env.clock.sleep(timeout).await,
@@ -270,6 +276,14 @@ impl Driver<'_, '_> {
         }
     }
 
+    /// Returns true if an earlier run has promoted the candidate. A target that does not exist has no promoted candidate.
+    async fn is_promoted(&self, record: &RolloutRecord) -> Result<bool, TrafficError> {
+        match self.target.observe().await {
+            Err(error) if error.kind == TrafficErrorKind::Absent => Ok(false),
+            observed => Ok(has_promoted(&observed?, record)),
+        }
+    }
+
     /// Makes the change that the record says, and waits until the cluster shows it.
     async fn move_traffic(&self, record: &RolloutRecord) -> Result<(), TrafficError> {
         let is_promotion = record.phase == RolloutPhase::Promoting;
@@ -277,7 +291,11 @@ impl Driver<'_, '_> {
         let mut is_promoted = false;
         if is_promotion {
             let observed = self.target.observe().await?;
-            is_promoted = observed.uid == record.uid && observed.stable.as_ref() == Some(&record.candidate);
+            is_promoted = has_promoted(&observed, record);
+            if is_promoted && observed.candidate.is_some() {
+                // Another promotion would be that of a newer candidate, which nobody has analyzed.
+                return Ok(());
+            }
         }
         let expected = Expected {
             uid: record.uid.clone(),
@@ -302,7 +320,7 @@ impl Driver<'_, '_> {
         self.document.set_rollout(record.clone());
         self.document.save().await?;
         let record = self.recorded(record);
-        self.claim.note(&record.phase.to_string(), record.reason.as_deref()).await;
+        self.claim.note(self.holder, record.phase, record.reason.as_deref()).await;
         Ok(record)
     }
 
@@ -332,9 +350,14 @@ impl Driver<'_, '_> {
         TrafficError::new(
             TrafficErrorKind::Lost,
             format!("the rollout of {} was stopped: {reason}", record.target),
-            "the traffic stays as it is; `iter8 k rollout status` shows it",
+            format!("the traffic stays as it is; `iter8 k rollout status {}` shows it", self.target.argument()),
         )
     }
+}
+
+/// Returns true if the candidate of a rollout is the stable version now.
+fn has_promoted(observed: &Observed, record: &RolloutRecord) -> bool {
+    observed.uid == record.uid && observed.stable.as_ref() == Some(&record.candidate)
 }
 
 /// Summarizes the newest loop. A loop that assessed nothing decides nothing, whatever it measured.

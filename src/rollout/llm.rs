@@ -70,6 +70,11 @@ fn refusal(reason: impl Into<String>, hint: &str) -> Refusal {
     (reason.into(), hint.to_owned())
 }
 
+/// Describes a member that the status of another one, or its own, does not list.
+fn not_listed(name: &str, seen: &str) -> String {
+    format!("{name} is not ready: the status of {seen} does not list it in the group")
+}
+
 fn route_of(object: &Value) -> &Value {
     &object["spec"]["router"]["route"]
 }
@@ -201,9 +206,7 @@ impl Group {
                 let seen = &version.object.name;
                 match member {
                     None => {
-                        return Some(format!(
-                            "{name} is not ready: the status of {seen} does not list it in the group"
-                        ));
+                        return Some(not_listed(name, seen));
                     }
                     Some(member) if member.weight != *weight => {
                         return Some(format!(
@@ -258,9 +261,7 @@ impl Pair<'_> {
         let name = &self.version(side).object.name;
         // Both statuses list all members; the stable version's is the more reliable one.
         let is_member = members(self.stable.state).iter().any(|member| member.name == *name);
-        (!is_member).then(|| {
-            format!("{name} is not ready: the status of {} does not list it in the group", self.stable.object.name)
-        })
+        (!is_member).then(|| not_listed(name, &self.stable.object.name))
     }
 }
 
@@ -333,6 +334,10 @@ impl Rules for Group {
                 "`kubectl get llminferenceservices` shows which version is not ready",
             ));
         }
+        // KServe divides the traffic among the members that are ready, so the candidate would get all of it.
+        if let Some(reason) = pair.unready(Side::Stable).filter(|_| only.is_none()) {
+            return Step::NotYet(reason);
+        }
         let to = Weights::of(percent);
         let sides = pair.weights().order(to);
         let warnings = sides.iter().flat_map(|side| {
@@ -366,7 +371,13 @@ impl Rules for Group {
             [&goal.stable, &self.object].into_iter().zip(states).zip(&goal.uids).zip(wanted)
         {
             let name = &object.name;
-            let Some(state) = state else { return Progress::Lost(format!("{name} was deleted")) };
+            let Some(state) = state else {
+                return match known.is_known(object) {
+                    true => Progress::Lost(format!("{name} was deleted")),
+                    // Only the status of the candidate names the stable version, so it has not been read.
+                    false => Progress::Waiting(not_listed(name, &self.object.name)),
+                };
+            };
             let version = Version { object: object.clone(), state };
             if version.uid() != *uid {
                 return Progress::Lost(format!("{name} was deleted and created again"));

@@ -149,6 +149,27 @@ fn changes_of_a_group_by_others_lose_the_goal() {
     assert_eq!(lost(&|known| known.set(object("chat-v1"), Some(left.clone()))), "chat-v1 has left the group chat");
 }
 
+/// The stable version is read only while the status of the candidate lists it.
+#[test]
+fn a_member_that_is_not_listed_is_waited_for_and_not_taken_for_deleted() {
+    let (_, goal) = planned(&known([100, 0], [100, 0], [100, 0]), Change::Percent(20));
+    let mut unlisted = Objects::default();
+    unlisted.set(object("chat-v2"), Some(member("chat-v2", 20, &[("chat-v2", 20)])));
+    unlisted.set(route_object("chat-v2"), Some(route("chat-v2", [80, 20])));
+    let expected = "chat-v1 is not ready: the status of chat-v2 does not list it in the group";
+    assert_eq!(rules().check(&goal, &unlisted), Progress::Waiting(expected.to_owned()));
+}
+
+/// KServe divides the traffic among the members that are ready, so a candidate with the weight 10 would get all of it.
+#[test]
+fn a_percent_waits_for_the_stable_member() {
+    let mut unready = known([100, 0], [100, 0], [100, 0]);
+    unready.set(object("chat-v1"), Some(member("chat-v1", 100, &[("chat-v2", 0)])));
+    let expected = "chat-v1 is not ready: the status of chat-v1 does not list it in the group";
+    assert_eq!(rules().plan(&unready, Change::Percent(10)), Step::NotYet(expected.to_owned()));
+    assert_eq!(planned(&unready, Change::Promote).0.len(), 2);
+}
+
 #[test]
 fn members_that_are_no_pair_are_refused() {
     let alone = json!({"metadata": {"name": "chat-v2"}, "spec": {"router": {"route": {}}}});

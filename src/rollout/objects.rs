@@ -56,7 +56,7 @@ pub struct ObjectPatch {
 /// State of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Unique ids of the objects that identify the target: a recreated one is another target.
+    /// Unique id of the main object: a recreated one is another target.
     pub uid: String,
     /// Percent for the candidate that the specs request; `None` if they request none.
     pub percent: Option<i64>,

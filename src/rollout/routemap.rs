@@ -18,11 +18,11 @@ use super::split::{Share, Split};
 use super::weights::{Side, Weights};
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::routing::availability::{Availability, Reason};
-use crate::routing::decision::{Rendered, decide, render};
+use crate::routing::decision::{Rendered, VersionState, render, weigh};
 use crate::routing::drift::{difference, without_server_fields};
 use crate::routing::routemap::ResourceRef;
 use crate::routing::target::Desired;
-use crate::routing::{Config, Decision, Observed, RawObject, Routemap};
+use crate::routing::{Config, Observed, RawObject, Routemap};
 
 /// Annotation with the weight of a version.
 const WEIGHT: &str = "iter8.tools/weight";
@@ -61,7 +61,8 @@ struct View<'a> {
     uid: String,
     /// Objects with the weights: of the stable version and of the candidate.
     first: [(ObjectRef, Option<&'a Value>); 2],
-    decision: Decision,
+    /// States of both versions.
+    versions: Vec<VersionState>,
 }
 
 fn refusal(reason: impl Into<String>, hint: impl Into<String>) -> Refusal {
@@ -171,9 +172,9 @@ impl Weighted {
                 observed.insert(resource.clone(), state);
             }
         }
-        let decision = decide(&routemap, |resource| observed.get(resource), &self.config, DateTime::<Utc>::UNIX_EPOCH);
+        let weighed = weigh(&routemap, |resource| observed.get(resource), &self.config, DateTime::<Utc>::UNIX_EPOCH);
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        Ok(View { uid, routemap, first, decision })
+        Ok(View { uid, routemap, first, versions: weighed.versions })
     }
 
     /// Returns the unique id of the candidate itself, if it exists.
@@ -262,7 +263,7 @@ impl<'a> View<'a> {
 
     /// Describes why a version is not available; `None` if it is.
     fn unavailable(&self, side: Side) -> Option<String> {
-        let state = self.decision.versions.get(usize::from(side == Side::Candidate))?;
+        let state = self.versions.get(usize::from(side == Side::Candidate))?;
         if state.availability != Availability::Unavailable {
             return None;
         }
@@ -272,7 +273,7 @@ impl<'a> View<'a> {
 
     /// Returns true if a version only lacks a status of its current generation, as it does for a moment after each scaling.
     fn is_stale(&self, side: Side) -> bool {
-        let state = self.decision.versions.get(usize::from(side == Side::Candidate));
+        let state = self.versions.get(usize::from(side == Side::Candidate));
         state.is_some_and(|state| {
             !state.problems.is_empty()
                 && state.problems.iter().all(|problem| matches!(problem.reason, Reason::NotObserved { .. }))
@@ -441,16 +442,14 @@ impl Rules for Weighted {
                 return Step::Refused(refusal(format!("{object} is being deleted"), "deploy the version again first"));
             }
         }
-        // The version that gets all the traffic must be able to take it.
-        let only = match percent {
-            100 => Some(Side::Candidate),
-            0 => Some(Side::Stable),
-            _ => None,
+        // The version that gets all the traffic must be able to take it. With a percent in between, the candidate would get all of it while
+        // the stable version is not available.
+        let (side, is_split) = match percent {
+            100 => (Side::Candidate, false),
+            percent => (Side::Stable, percent > 0),
         };
-        if let Some(side) = only
-            && let Some(reason) = view.unavailable(side)
-        {
-            return match view.is_stale(side) {
+        if let Some(reason) = view.unavailable(side) {
+            return match is_split || view.is_stale(side) {
                 true => Step::NotYet(reason),
                 false => Step::Refused(refusal(reason, "`iter8 k routes` shows the state of all versions")),
             };
@@ -524,7 +523,8 @@ impl Rules for Weighted {
     fn after_timeout(&self, _: &WeightedGoal, _: &str) -> Option<String> {
         let name = &self.object.name;
         Some(format!(
-            "`iter8 k routes {name}` shows the state of its routes; check that the release controller runs, or raise --timeout"
+            "`iter8 k routes {name}` shows the state of its routes; check that the release controller runs; to wait longer, raise --timeout, \
+             or `rollout.timeout` of a rollout in steps"
         ))
     }
 }

@@ -244,6 +244,18 @@ fn a_version_that_cannot_take_all_the_traffic_does_not_get_it() {
     assert_eq!(rules().state(&known).unwrap().split.candidate, None);
 }
 
+/// The controller divides the traffic among the available versions, so a candidate with the weight 10 would get all of it.
+#[test]
+fn a_percent_waits_for_the_stable_version() {
+    let mut known = known([Some("100"), Some("0")], (1, 0));
+    known.set(deployment_object("wisdom-0"), Some(deployment("wisdom-0", Some("100"), false)));
+    for percent in [1, 10, 99] {
+        let expected = "wisdom-0 is not available: deploy shop/wisdom-0: condition `Available` is `False`";
+        assert_eq!(rules().plan(&known, Change::Percent(percent)), Step::NotYet(expected.to_owned()));
+    }
+    assert_eq!(planned(&known, Change::Promote).0, pairs(&[("wisdom-1", "100"), ("wisdom-0", "0")]));
+}
+
 #[test]
 fn routemaps_that_are_not_driven_by_two_weights_are_refused() {
     let two = [version("wisdom-0"), version("wisdom-1")];
@@ -293,6 +305,7 @@ fn a_weight_that_would_start_the_pods_of_a_model_anew_is_refused() {
         for name in ["wisdom-0", "wisdom-1"] {
             let mut model = deployment(name, None, true);
             model["metadata"]["annotations"] = json!({"serving.kserve.io/deploymentMode": mode});
+            model["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
             known.set(service(name), Some(model));
         }
         match is_refused {

@@ -135,7 +135,8 @@ impl<'a> Canaries<'a> {
     }
 
     fn candidate(&self) -> Option<Candidate<'a>> {
-        let entry = self.entries.first()?;
+        // Others write the object, so an entry may have any shape.
+        let entry = self.entries.first().filter(|entry| entry["predictor"].is_object())?;
         let name = name(&entry["predictor"]);
         let mut statuses = self.statuses.as_array().into_iter().flatten();
         let is_ready = statuses.any(|status| status["name"] == name && status["ready"] == true);
@@ -346,7 +347,8 @@ impl Standard {
             Some(route) => {
                 let percent = goal.candidate.as_ref().map_or(0, |(_, percent)| *percent);
                 let candidate = goal.candidate.iter().map(|(version, percent)| (version.as_str(), *percent));
-                let wanted: Vec<(&str, i64)> = candidate.chain([(goal.stable.as_str(), 100 - percent)]).collect();
+                let wanted: Vec<(&str, i64)> =
+                    candidate.chain([(goal.stable.as_str(), 100_i64.saturating_sub(percent))]).collect();
                 Route::of(route, |_| true).differs(&wanted)
             }
         };
@@ -440,7 +442,7 @@ impl Rules for Standard {
             stable: Share {
                 percent: percent_of(&stable),
                 version: stable,
-                requested: 100 - percent.unwrap_or_default(),
+                requested: 100_i64.saturating_sub(percent.unwrap_or_default()),
                 ready: service.condition("PredictorReady") == "True",
             },
             candidate: candidate.map(|candidate| Share {

@@ -161,11 +161,31 @@ fn changes_without_effect_or_with_another_one_are_refused() {
 
 #[test]
 fn a_service_in_standard_mode_of_any_shape_is_read() {
-    for service in [json!(null), json!({"spec": {"canary": 3}}), json!({"spec": {"canary": [1]}}), json!([])] {
-        let mut known = Objects::default();
-        known.set(object(), Some(service));
+    let entry = |percent: i64| json!([{"trafficPercent": percent, "predictor": {"name": "v2"}}]);
+    for service in [
+        json!(null),
+        json!([]),
+        json!({"spec": {"canary": 3}}),
+        with("/spec/canary", json!([1])),
+        with("/spec/canary", json!([null])),
+        with("/spec/canary", json!([{"predictor": "v2"}])),
+        with("/spec/canary", entry(i64::MIN)),
+        with("/spec/canary", entry(i64::MAX)),
+        with("/spec/predictor", json!(1)),
+    ] {
+        let known = known(service, 0);
         assert!(rules().state(&known).is_ok());
-        let _ = rules().plan(&known, Change::Promote);
+        for change in [Change::Percent(20), Change::Promote, Change::Rollback] {
+            if let Step::Send { goal, .. } = rules().plan(&known, change) {
+                let _ = rules().check(&goal, &known);
+            }
+        }
+    }
+    for entry in [json!([1]), json!([{"predictor": "v2"}])] {
+        for change in [Change::Percent(20), Change::Promote, Change::Rollback] {
+            let expected = "spec.canary has no entry any more";
+            assert_eq!(refusal(&known(with("/spec/canary", entry.clone()), 0), change), expected);
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::error::{TrafficError, TrafficErrorKind};
-use super::target::TargetKind;
+use super::target::{Target, TargetKind};
 use crate::model::object::{ObjectRef, ResourceKind};
+use crate::model::rollout::RolloutPhase;
 use crate::model::text::{one_line, truncate};
 use crate::ports::Clock;
 use crate::ports::cluster::{Cluster, ClusterErrorKind, ObjectStates};
@@ -74,7 +75,7 @@ pub(crate) struct ClaimState {
     /// Time at which the holder was last seen, by its own clock.
     renewed: Option<DateTime<Utc>>,
     /// Phase of the rollout.
-    pub(crate) phase: Option<String>,
+    pub(crate) phase: Option<RolloutPhase>,
     /// Reason for the phase.
     pub(crate) reason: Option<String>,
     command: Option<Command>,
@@ -92,11 +93,26 @@ impl ClaimState {
             // Not shortened: it is compared.
             holder: spec["holderIdentity"].as_str().filter(|holder| !holder.is_empty()).map(str::to_owned),
             renewed: spec["renewTime"].as_str().and_then(|time| time.parse().ok()),
-            phase: annotation(PHASE),
+            phase: annotation(PHASE).as_deref().and_then(RolloutPhase::named),
             reason: annotation(REASON),
             command: annotation(COMMAND).as_deref().and_then(Command::of),
             version: text(&metadata["resourceVersion"]).unwrap_or_default(),
         }
+    }
+}
+
+/// Names of the object that a claim is about.
+pub(crate) struct ClaimedTarget {
+    /// For people: `InferenceService iris`.
+    description: String,
+    /// For commands: `iris`.
+    argument: String,
+}
+
+impl ClaimedTarget {
+    /// Names a target.
+    pub(crate) fn of(target: &dyn Target) -> Self {
+        Self { description: target.describe(), argument: target.argument() }
     }
 }
 
@@ -105,15 +121,14 @@ pub(crate) struct Claim<'a> {
     cluster: &'a dyn Cluster,
     clock: &'a dyn Clock,
     lease: ObjectRef,
-    /// Object that it is about: `InferenceService iris`.
-    target: String,
-    /// Phase and reason, which each renewal repeats.
-    shown: Mutex<Option<(String, Option<String>)>>,
+    target: ClaimedTarget,
+    /// Annotations with phase and reason, which each renewal repeats.
+    shown: Mutex<Option<Value>>,
 }
 
 impl<'a> Claim<'a> {
     /// Names the claim on an object.
-    pub(crate) fn new(cluster: &'a dyn Cluster, clock: &'a dyn Clock, lease: ObjectRef, target: String) -> Self {
+    pub(crate) fn new(cluster: &'a dyn Cluster, clock: &'a dyn Clock, lease: ObjectRef, target: ClaimedTarget) -> Self {
         Self { cluster, clock, lease, target, shown: Mutex::default() }
     }
 
@@ -157,21 +172,46 @@ impl<'a> Claim<'a> {
         Err(self.lost(&format!("gave up after {ATTEMPTS} conflicts with concurrent writes")))
     }
 
-    /// Shows the phase of the rollout in the Lease. A failure is only logged, because the next renewal repeats the phase.
-    pub(crate) async fn note(&self, phase: &str, reason: Option<&str>) {
-        *self.shown.lock() = Some((phase.to_owned(), reason.map(str::to_owned)));
-        let annotations = json!({PHASE: phase, REASON: reason});
-        if let Err(error) = self.cluster.patch(&self.lease, &json!({"metadata": {"annotations": annotations}})).await {
-            tracing::warn!("the phase of the rollout is not shown in its Lease yet: {error}");
+    /// Shows the phase of the rollout in the Lease, while `holder` holds it. A failure is only logged, because the next renewal repeats the
+    /// phase.
+    pub(crate) async fn note(&self, holder: &str, phase: RolloutPhase, reason: Option<&str>) {
+        let reason = reason.map(|reason| truncate(reason, MAX_TEXT));
+        let annotations = json!({PHASE: phase.to_string(), REASON: reason});
+        *self.shown.lock() = Some(annotations.clone());
+        if let Err(reason) = self.write_soon(holder, &json!({"metadata": {"annotations": annotations}})).await {
+            tracing::warn!("the phase of the rollout is not shown in its Lease yet: {reason}");
         }
+    }
+
+    /// Renews the claim of `holder`, and repeats the phase.
+    async fn renew(&self, holder: &str) {
+        let mut patch = json!({"spec": {"renewTime": micro_time(self.clock.now())}});
+        if let Some(annotations) = self.shown.lock().clone() {
+            patch["metadata"] = json!({"annotations": annotations});
+        }
+        if let Err(reason) = self.write_soon(holder, &patch).await {
+            tracing::warn!("the claim on {} was not renewed: {reason}; trying again", self.target.description);
+        }
+    }
+
+    /// Patches the Lease while `holder` holds it, or gives up when the next renewal is due: a run is not held up by its Lease.
+    async fn write_soon(&self, holder: &str, patch: &Value) -> Result<(), String> {
+        match tokio::time::timeout(RENEWAL, self.write(holder, patch)).await {
+            Ok(written) => written.map_err(|error| error.message),
+            Err(_) => Err(format!("no response within {RENEWAL:?}")),
+        }
+    }
+
+    /// Patches the Lease while `holder` holds it.
+    async fn write(&self, holder: &str, patch: &Value) -> Result<(), TrafficError> {
+        self.change(|state| state.holder.as_deref() == Some(holder), patch).await
     }
 
     /// Gives up the claim of `holder`. Failures are only logged, because the same experiment can claim the object again.
     pub(crate) async fn release(&self, holder: &str) {
-        let is_ours = |state: &ClaimState| state.holder.as_deref() == Some(holder);
         let patch = json!({"metadata": {"annotations": {COMMAND: null}}, "spec": {"holderIdentity": null}});
-        if let Err(error) = self.change(is_ours, &patch).await {
-            tracing::warn!("the claim on {} was not released: {}", self.target, error.message);
+        if let Err(error) = self.write(holder, &patch).await {
+            tracing::warn!("the claim on {} was not released: {}", self.target.description, error.message);
         }
     }
 
@@ -224,17 +264,7 @@ impl<'a> Claim<'a> {
                         _ => {}
                     }
                 }
-                _ = renewal.tick() => {
-                    let shown = self.shown.lock().clone();
-                    let annotations = shown.map(|(phase, reason)| json!({PHASE: phase, REASON: reason}));
-                    let mut patch = json!({"spec": {"renewTime": micro_time(self.clock.now())}});
-                    if let Some(annotations) = annotations {
-                        patch["metadata"] = json!({"annotations": annotations});
-                    }
-                    if let Err(error) = self.cluster.patch(&self.lease, &patch).await {
-                        tracing::warn!("the claim on {} was not renewed: {error}; trying again", self.target);
-                    }
-                }
+                _ = renewal.tick() => self.renew(holder).await,
             }
         }
     }
@@ -290,18 +320,20 @@ impl<'a> Claim<'a> {
         let seen =
             state.renewed.map(|time| format!(", last seen at {}", time.to_rfc3339_opts(SecondsFormat::Secs, true)));
         let phase = state.phase.as_ref().map(|phase| format!(", {phase}")).unwrap_or_default();
-        let name = &self.lease.name;
+        let (name, ClaimedTarget { description, argument }) = (&self.lease.name, &self.target);
         TrafficError::new(
             TrafficErrorKind::Claimed,
-            format!("{} is in another rollout, by {holder}{phase}{}", self.target, seen.unwrap_or_default()),
-            format!("wait for its end, or abort it with `iter8 k rollout abort` (the claim is lease/{name})"),
+            format!("{description} is in another rollout, by {holder}{phase}{}", seen.unwrap_or_default()),
+            format!(
+                "wait for its end, or abort it with `iter8 k rollout abort {argument}` (the claim is lease/{name})"
+            ),
         )
     }
 
     fn lost(&self, reason: &str) -> TrafficError {
         TrafficError::new(
             TrafficErrorKind::Claimed,
-            format!("the claim on {} was lost: {reason}", self.target),
+            format!("the claim on {} was lost: {reason}", self.target.description),
             format!("lease/{} names the holder", self.lease.name),
         )
     }
@@ -324,3 +356,7 @@ pub(crate) fn lease(kind: TargetKind, name: &str, namespace: Option<&str>) -> Ob
 fn micro_time(now: DateTime<Utc>) -> String {
     now.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

@@ -14,6 +14,8 @@ pub(crate) mod claim;
 pub(crate) mod error;
 pub(crate) mod objects;
 pub(crate) mod service;
+#[cfg(test)]
+pub(crate) mod stub_cluster;
 pub(crate) mod target;
 mod waiting;
 

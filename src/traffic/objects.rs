@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::error::{TrafficError, TrafficErrorKind};
 use super::target::{Expected, Observed, Say, Target};
-use super::waiting::wait_for;
+use super::waiting::{Deadline, UNREAD, wait_for};
 use crate::model::object::ObjectRef;
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterError, ClusterErrorKind};
@@ -86,8 +86,18 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
         timeout: Duration,
         say: Say<'_>,
     ) -> Result<SplitChanged, TrafficError> {
-        let deadline = Instant::now() + timeout;
-        let mut waiting_for = "it could not be read".to_owned();
+        self.change_until(change, expected, Deadline::after(timeout), say).await
+    }
+
+    /// Makes a change like [`change`](Self::change), for a caller that has spent some of its time.
+    pub(super) async fn change_until(
+        &self,
+        change: Change,
+        expected: Option<&Expected>,
+        deadline: Deadline,
+        say: Say<'_>,
+    ) -> Result<SplitChanged, TrafficError> {
+        let mut waiting_for = UNREAD.to_owned();
         let mut sent_goal = None;
         let changed = async {
             let (goal, is_sent, warnings) = self.sent(change, expected, &mut waiting_for, say).await?;
@@ -95,17 +105,11 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
             let (split, is_first) = self.reached(goal, &mut waiting_for, say).await?;
             Ok(SplitChanged { split, was_so: !is_sent && is_first, warnings })
         };
-        let result = timeout_at(deadline, changed).await;
+        let result = timeout_at(deadline.end, changed).await;
         result.unwrap_or_else(|_| {
-            let (target, shown) = (self.describe(), self.argument());
+            let error = deadline.error(self, &waiting_for);
             let next_step = sent_goal.and_then(|goal| self.rules.after_timeout(&goal, &waiting_for));
-            Err(TrafficError::new(
-                TrafficErrorKind::Timeout,
-                format!("{target} did not reach the requested traffic within {timeout:?}: {waiting_for}"),
-                next_step.unwrap_or_else(|| {
-                    format!("`iter8 k rollout status {shown}` shows its state; to wait longer, raise --timeout")
-                }),
-            ))
+            Err(TrafficError { hint: next_step.or(error.hint), ..error })
         })
     }
 
@@ -298,16 +302,6 @@ impl<'a, R: Rules> ObjectsTraffic<'a, R> {
         })
     }
 
-    /// Names the target as the command line does.
-    fn argument(&self) -> String {
-        let ObjectRef { name, .. } = self.rules.main();
-        match self.rules.kind() {
-            "InferenceService" => name.clone(),
-            "LLMInferenceService" => format!("llmisvc/{name}"),
-            kind => format!("{kind}/{name}"),
-        }
-    }
-
     fn unchanged(&self, (reason, hint): &Refusal) -> TrafficError {
         TrafficError::new(TrafficErrorKind::Refused, format!("cannot change {}: {reason}", self.describe()), hint)
     }
@@ -369,6 +363,15 @@ fn difference(expected: &Expected, state: &State) -> Option<String> {
 impl<R: Rules> Target for ObjectsTraffic<'_, R> {
     fn describe(&self) -> String {
         format!("{} {}", self.rules.kind(), self.rules.main().name)
+    }
+
+    fn argument(&self) -> String {
+        let ObjectRef { name, .. } = self.rules.main();
+        match self.rules.kind() {
+            "InferenceService" => name.clone(),
+            "LLMInferenceService" => format!("llmisvc/{name}"),
+            kind => format!("{kind}/{name}"),
+        }
     }
 
     fn observe(&self) -> BoxFuture<'_, Result<Observed, TrafficError>> {

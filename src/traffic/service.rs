@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::{TrafficError, TrafficErrorKind};
 use super::objects::{ObjectsTraffic, SplitChanged};
 use super::target::{Expected, Observed, Say, Target};
-use super::waiting::wait_for;
+use super::waiting::{Deadline, UNREAD, wait_for};
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterErrorKind, ObjectStates};
@@ -125,15 +125,18 @@ impl<'a> ServiceTraffic<'a> {
         timeout: Duration,
         say: Say<'_>,
     ) -> Result<Changed, TrafficError> {
-        let deadline = Instant::now() + timeout;
-        if standard::has_canaries(&self.object().await?) {
+        let deadline = Deadline::after(timeout);
+        let Ok(object) = timeout_at(deadline.end, self.object()).await else {
+            return Err(deadline.error(self, UNREAD));
+        };
+        if standard::has_canaries(&object?) {
             let SplitChanged { split, was_so, warnings } =
-                self.standard().change(change, expected, timeout, say).await?;
+                self.standard().change_until(change, expected, deadline, say).await?;
             return Ok(Changed { state: ServiceState::Split(split), was_so, warnings });
         }
-        let mut states = self.cluster.watch(&self.object).await?;
-        let mut waiting_for = "it could not be read".to_owned();
+        let mut waiting_for = UNREAD.to_owned();
         let changed = async {
+            let mut states = self.cluster.watch(&self.object).await?;
             let Patched { goal, was_so, managers } =
                 self.patched(change, expected, &mut states, &mut waiting_for, say).await?;
             let service = self.reached(&goal, &mut waiting_for, say).await?;
@@ -143,17 +146,8 @@ impl<'a> ServiceTraffic<'a> {
             let warnings = warnings.collect();
             Ok(Changed { state: ServiceState::Revisions(Box::new(service)), was_so, warnings })
         };
-        let result = timeout_at(deadline, changed).await;
-        result.unwrap_or_else(|_| {
-            let ObjectRef { name, .. } = &self.object;
-            Err(TrafficError::new(
-                TrafficErrorKind::Timeout,
-                format!(
-                    "InferenceService {name} did not reach the requested traffic within {timeout:?}: {waiting_for}"
-                ),
-                format!("`iter8 k rollout status {name}` shows its state; to wait longer, raise --timeout"),
-            ))
-        })
+        let result = timeout_at(deadline.end, changed).await;
+        result.unwrap_or_else(|_| Err(deadline.error(self, &waiting_for)))
     }
 
     /// Returns the patch of a change without sending it; `None` if there is nothing to change.
@@ -161,7 +155,7 @@ impl<'a> ServiceTraffic<'a> {
         let object = self.object().await?;
         let patch = match standard::has_canaries(&object) {
             true => self.standard().dry(change).await?.into_iter().next().map(|patch| patch.patch),
-            false => self.dry_of_revisions(&Service::of(&object), change).await?,
+            false => self.dry_of_revisions(&self.settled(change).await?, change).await?,
         };
         // The version of the object is of no use in a file.
         Ok(patch.map(|patch| json!({"spec": patch["spec"]})))
@@ -175,7 +169,7 @@ impl<'a> ServiceTraffic<'a> {
         };
         match plan(service, change) {
             Plan::NotYet { reason, .. } => not_yet(&reason),
-            Plan::Refused { .. } | Plan::Patch { .. } if is_unseen(service) => not_yet(UNSEEN),
+            Plan::Refused { .. } if is_late(service, change) => not_yet(UNSEEN),
             Plan::Refused { reason, hint } => Err(self.refused(service, &reason, &hint).await),
             Plan::Patch { patch, .. } => Ok(patch),
         }
@@ -193,7 +187,7 @@ impl<'a> ServiceTraffic<'a> {
         let mut conflicts = 0;
         let mut managers = None;
         let mut held: Option<Goal> = None;
-        let mut grace_end = None;
+        let mut grace = Grace::default();
         let mut next = None;
         loop {
             let service = match next.take() {
@@ -209,9 +203,7 @@ impl<'a> ServiceTraffic<'a> {
             if let Some(reason) = difference {
                 return Err(self.lost(&reason));
             }
-            // After the wait has begun, each status may still be from before KServe made the revision.
-            if held.is_none() && service.candidate().is_none() && (is_unseen(&service) || grace_end.is_some()) {
-                let end = *grace_end.get_or_insert_with(|| Instant::now() + GRACE);
+            if let Some(end) = grace.end(&service, change).filter(|_| held.is_none()) {
                 wait_for(UNSEEN, waiting_for, say);
                 if let Ok(state) = timeout_at(end, self.next(states)).await {
                     next = Some(state?);
@@ -246,6 +238,20 @@ impl<'a> ServiceTraffic<'a> {
             }
             held = Some(goal);
         }
+    }
+
+    /// Reads the InferenceService before a change, and waits for a revision that KServe has not made yet.
+    async fn settled(&self, change: Change) -> Result<Service, TrafficError> {
+        let mut states = self.cluster.watch(&self.object).await?;
+        let mut grace = Grace::default();
+        let mut service = self.next(&mut states).await?.ok_or_else(|| self.absent())?;
+        while let Some(end) = grace.end(&service, change) {
+            match timeout_at(end, self.next(&mut states)).await {
+                Ok(state) => service = state?.ok_or_else(|| self.absent())?,
+                Err(_) => break,
+            }
+        }
+        Ok(service)
     }
 
     async fn reached(&self, goal: &Goal, waiting_for: &mut String, say: Say<'_>) -> Result<Service, TrafficError> {
@@ -339,7 +345,28 @@ impl<'a> ServiceTraffic<'a> {
 /// Returns true if KServe may make a revision that is not known yet.
 fn is_unseen(service: &Service) -> bool {
     let has_revisions = matches!(service.mode, Mode::Knative | Mode::Unknown);
-    has_revisions && service.candidate().is_none() && service.is_status_behind && service.halted.is_none()
+    has_revisions && service.is_status_behind && service.halted.is_none()
+}
+
+/// Returns true if a change has to wait for a revision that KServe may make. A rollback of a candidate does not: its percent of 0 also holds
+/// for the revision that follows.
+fn is_late(service: &Service, change: Change) -> bool {
+    is_unseen(service) && (change != Change::Rollback || service.candidate().is_none())
+}
+
+/// Wait for a revision that KServe has not made yet.
+#[derive(Default)]
+struct Grace {
+    end: Option<Instant>,
+}
+
+impl Grace {
+    /// Returns the end of the wait; `None` if there is nothing to wait for. After the wait has begun, each status without a candidate may
+    /// still be from before KServe made the revision.
+    fn end(&mut self, service: &Service, change: Change) -> Option<Instant> {
+        let is_needed = is_late(service, change) || (self.end.is_some() && service.candidate().is_none());
+        is_needed.then(|| *self.end.get_or_insert_with(|| Instant::now() + GRACE))
+    }
 }
 
 /// API group of InferenceServices.
@@ -369,13 +396,17 @@ impl Target for ServiceTraffic<'_> {
         format!("InferenceService {}", self.object.name)
     }
 
+    fn argument(&self) -> String {
+        self.object.name.clone()
+    }
+
     fn observe(&self) -> BoxFuture<'_, Result<Observed, TrafficError>> {
         Box::pin(async {
             let object = self.object().await?;
             if standard::has_canaries(&object) {
                 return self.standard().observe().await;
             }
-            let observed = observed(&Service::of(&object));
+            let observed = observed(&self.settled(Change::Promote).await?);
             Ok(Observed { stable: observed.stable.or_else(|| standard::stable(&object)), ..observed })
         })
     }
@@ -390,3 +421,7 @@ impl Target for ServiceTraffic<'_> {
         Box::pin(async move { self.change(change, expected, timeout, say).await.map(|_| ()) })
     }
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

@@ -48,6 +48,9 @@ pub(crate) trait Target: Send + Sync {
     /// Describes it for people: `InferenceService iris`.
     fn describe(&self) -> String;
 
+    /// Names it as the command line does: `iris`, `routemap/wisdom`.
+    fn argument(&self) -> String;
+
     /// Reads its versions, and the percent that its spec requests for the candidate.
     fn observe(&self) -> BoxFuture<'_, Result<Observed, TrafficError>>;
 

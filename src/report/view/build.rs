@@ -62,9 +62,11 @@ fn overall(summary: &Summary, experiment: &Experiment, is_split: bool) -> Overal
     let counts = summary.verdicts;
     // A rollout that did not promote the candidate has not passed, whatever the newest verdicts say.
     let rollout = experiment.rollout().and_then(|_| overall_verdict(experiment).outcome);
+    // An abort interrupts an analysis, but the rollout goes on to its end.
+    let has_ended = experiment.rollout().is_some_and(|record| record.phase.is_over());
     if summary.failure {
         Overall::Failed
-    } else if summary.interrupted {
+    } else if summary.interrupted && !has_ended {
         Overall::Interrupted
     } else if !summary.completed {
         Overall::Incomplete

@@ -22,7 +22,7 @@ use crate::ports::cluster::Cluster;
 use crate::ports::{BoxFuture, Clock};
 use crate::rollout::change::Change;
 use crate::rollout::steps::{self, Policy};
-use crate::traffic::claim::Claim;
+use crate::traffic::claim::{Claim, ClaimedTarget};
 use crate::traffic::error::TrafficErrorKind;
 use crate::traffic::{Expected, Observed, Target, TrafficError};
 use crate::values::input::{InputError, typed};
@@ -158,7 +158,7 @@ impl Rollout {
 
     /// Returns the claim on the target.
     pub(crate) fn claim<'a>(&self, cluster: &'a dyn Cluster, clock: &'a dyn Clock) -> Claim<'a> {
-        Claim::new(cluster, clock, self.target.lease(), self.target(cluster).describe())
+        Claim::new(cluster, clock, self.target.lease(), ClaimedTarget::of(self.target(cluster).as_ref()))
     }
 
     /// Returns the record of the rollout before its first step. Fails if there is nothing to roll out.

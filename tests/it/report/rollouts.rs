@@ -146,6 +146,20 @@ pub fn aborted() -> Experiment {
     rollout.ended(RolloutPhase::RolledBack, Some("aborted")).document(true)
 }
 
+/// A person gives the traffic back during the analysis of the second step.
+fn aborted_during_an_analysis() -> Experiment {
+    let rollout = Rollout::new(&[10, 25, 50]).step(SATISFIED).moved();
+    let mut experiment = rollout.ended(RolloutPhase::RolledBack, Some("aborted")).document(true);
+    let result = experiment.result.as_mut().unwrap();
+    result.interrupted = true;
+    result.num_completed_tasks = 1;
+    (result.tasks[1].status, result.tasks[2].status) = (TaskStatus::Interrupted, TaskStatus::Planned);
+    let insights = result.insights.as_mut().unwrap();
+    insights.verdicts.clear();
+    insights.slos_satisfied = None;
+    experiment
+}
+
 pub fn paused() -> Experiment {
     let mut rollout = Rollout::new(&[10, 25, 50]).step(SATISFIED).moved().analyzed(SATISFIED);
     rollout.record.steps[1].pause = true;
@@ -234,6 +248,7 @@ fn only_a_promoted_candidate_satisfies_a_report() {
         (promoted(), "satisfied", "The candidate was promoted"),
         (rolled_back(), "violated", "The candidate was rolled back"),
         (aborted(), "inconclusive", "The candidate was rolled back"),
+        (aborted_during_an_analysis(), "inconclusive", "The candidate was rolled back"),
         (stopped(), "inconclusive", "The rollout was stopped"),
         (paused(), "incomplete", "The rollout is paused"),
         (held(), "incomplete", "The rollout is paused"),

@@ -44,6 +44,7 @@ struct World {
 
 struct State {
     percent: Option<i64>,
+    newest: &'static str,
     rolled: &'static str,
     version: i64,
     lease: Option<Value>,
@@ -58,6 +59,7 @@ impl World {
     fn new(outcomes: &[Outcome], kill: Option<(usize, bool)>) -> Self {
         let state = State {
             percent: Some(0),
+            newest: "r2",
             rolled: "r1",
             version: 1,
             lease: None,
@@ -161,9 +163,10 @@ fn merge(target: &mut Value, patch: &Value) {
 
 fn service(state: &State) -> Value {
     let latest = state.percent.unwrap_or(100);
-    let mut traffic = vec![json!({"revisionName": "r2", "percent": latest, "latestRevision": true})];
+    let (newest, stable) = (state.newest, if state.newest == "r2" { "r1" } else { state.rolled });
+    let mut traffic = vec![json!({"revisionName": newest, "percent": latest, "latestRevision": true})];
     if latest < 100 {
-        traffic.push(json!({"revisionName": "r1", "percent": 100 - latest, "latestRevision": false, "tag": "prev"}));
+        traffic.push(json!({"revisionName": stable, "percent": 100 - latest, "latestRevision": false, "tag": "prev"}));
     }
     let condition = |name: &str| json!({"type": name, "status": "True"});
     json!({
@@ -173,8 +176,8 @@ fn service(state: &State) -> Value {
             "deploymentMode": "Knative",
             "conditions": [condition("PredictorReady"), condition("Ready"), condition("RoutesReady")],
             "components": {"predictor": {
-                "latestCreatedRevision": "r2",
-                "latestReadyRevision": "r2",
+                "latestCreatedRevision": newest,
+                "latestReadyRevision": newest,
                 "latestRolledoutRevision": state.rolled,
                 "previousRolledoutRevision": if state.rolled == "r2" { "r1" } else { "" },
                 "traffic": traffic,
@@ -201,8 +204,10 @@ impl Cluster for World {
         content: &'a Value,
     ) -> BoxFuture<'a, Result<Value, ClusterError>> {
         Box::pin(self.call(|state| {
-            state.lease = Some(content.clone());
-            Ok(content.clone())
+            let mut lease = content.clone();
+            lease["metadata"] = json!({"resourceVersion": "1"});
+            state.lease = Some(lease.clone());
+            Ok(lease)
         }))
     }
 
@@ -214,7 +219,15 @@ impl Cluster for World {
         Box::pin(self.call(move |state| {
             if object.kind.resource == "leases" {
                 let lease = state.lease.as_mut().unwrap();
-                merge(lease, patch);
+                let version = lease["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+                match patch["metadata"]["resourceVersion"].as_str() {
+                    None => return Err(ClusterError::new(ClusterErrorKind::Refused, "of no version")),
+                    Some(known) if known != version => {
+                        return Err(ClusterError::new(ClusterErrorKind::Conflict, "conflict"));
+                    }
+                    Some(_) => merge(lease, patch),
+                }
+                lease["metadata"]["resourceVersion"] = json!((version.parse::<u64>().unwrap() + 1).to_string());
                 let annotations = &mut lease["metadata"]["annotations"];
                 let phase = annotations["iter8.tools/rollout-phase"].as_str().unwrap_or_default();
                 let is_first = phase == "paused" && state.commands == 0;
@@ -233,7 +246,7 @@ impl Cluster for World {
             state.version += 1;
             state.patched.push(state.percent);
             if state.percent.is_none() {
-                state.rolled = "r2";
+                state.rolled = state.newest;
             }
             Ok(service(state))
         }))
@@ -338,6 +351,62 @@ fn a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_its_verdicts_say() {
         }
     });
     assert!(saved_verdicts > 0, "no run was killed between a verdict and its effect");
+}
+
+/// Worlds in which the run was killed after the promotion, and before it could record that.
+async fn promoted_without_a_record() -> Vec<World> {
+    let whole = World::new(&[Satisfied], None);
+    whole.run().await;
+    let mut worlds = Vec::new();
+    for call in 0..whole.calls.load(Ordering::SeqCst) {
+        let world = World::new(&[Satisfied], Some((call, true)));
+        assert_eq!(world.run().await, None);
+        let has_moved = world.state.lock().unwrap().rolled == "r2";
+        if has_moved && world.record().phase == RolloutPhase::Promoting {
+            worlds.push(world);
+        }
+    }
+    assert!(!worlds.is_empty(), "no run was killed after the promotion");
+    worlds
+}
+
+#[test]
+fn a_revision_that_follows_the_promoted_one_is_not_promoted_unseen() {
+    block_on(async {
+        for percent in [Some(0), Some(50)] {
+            for world in promoted_without_a_record().await {
+                let moves = {
+                    let mut state = world.state.lock().unwrap();
+                    (state.newest, state.percent) = ("r3", percent);
+                    state.patched.clone()
+                };
+                assert_eq!(world.run().await, Some(RunEnd::Completed));
+                assert_eq!(world.record().phase, RolloutPhase::Promoted);
+                let state = world.state.lock().unwrap();
+                assert_eq!((state.percent, state.rolled, &state.patched), (percent, "r2", &moves));
+            }
+        }
+    });
+}
+
+/// The abort saw that the candidate was promoted, and left it.
+#[test]
+fn a_promotion_whose_rollout_was_aborted_from_elsewhere_is_not_rolled_back() {
+    block_on(async {
+        for world in promoted_without_a_record().await {
+            let moves = {
+                let mut state = world.state.lock().unwrap();
+                merge(state.lease.as_mut().unwrap(), &json!({"spec": {"holderIdentity": null}}));
+                state.patched.clone()
+            };
+            let end = world.run_at(TimeDelta::zero()).await.unwrap();
+            let message = end.unwrap_err().to_string();
+            assert!(message.contains("was stopped: aborted after its promotion"), "{message}");
+            assert_eq!(world.record().phase, RolloutPhase::Stopped);
+            let state = world.state.lock().unwrap();
+            assert_eq!((state.percent, state.rolled, &state.patched), (None, "r2", &moves));
+        }
+    });
 }
 
 #[test]

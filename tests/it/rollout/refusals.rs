@@ -120,3 +120,64 @@ fn values_on_standard_input_are_read_once() {
         assert!(run.exits(0).stdout.contains(text), "{text}: {run:#?}");
     }
 }
+
+/// The document of a rollout that a killed run has left at 10 %.
+fn unfinished() -> String {
+    let record = json!({
+        "target": "InferenceService iris", "uid": "u", "stable": R1, "candidate": R2, "phase": "progressing", "percent": 10, "step": 0,
+        "judgedLoop": 0, "start": "2026-01-01T00:00:00Z", "steps": [{"percent": 10, "analyses": 0}],
+    });
+    let spec = json!([{"task": "rollout", "with": {"isvc": "iris", "steps": [10]}}]);
+    json!({"spec": spec, "result": {"rollout": record}}).to_string()
+}
+
+const ROLLOUT: &str = "tasks={rollout,http,assess},rollout.isvc=iris,rollout.steps={20},http.url=http://127.0.0.1:1/,assess.SLOs.upper.http/error-rate=0";
+
+#[test]
+fn the_document_of_a_rollout_that_has_not_ended_is_not_replaced() {
+    let cli = crate::support::cli_case::CliCase::new();
+    cli.write("experiment.yaml", &unfinished());
+    for values in [ROLLOUT, "tasks={run},run=true"] {
+        cli.run(["run", "--set", values]).expect(
+            2,
+            &[
+                "experiment.yaml contains a rollout of InferenceService iris (progressing), which has not ended",
+                "hint: run it again with its own values to continue it, or choose another directory with --runDir",
+            ],
+        );
+        assert_eq!(cli.read("experiment.yaml"), unfinished());
+    }
+    cli.run(["run", "--set", "tasks={run},run=true", "--runDir", "other"]).exits(0);
+}
+
+#[test]
+fn a_rollout_does_not_replace_a_document_that_cannot_be_read() {
+    let cli = crate::support::cli_case::CliCase::new();
+    let damaged = &unfinished()[..100];
+    cli.write("experiment.yaml", damaged);
+    let run = cli.run(["run", "--set", ROLLOUT]);
+    run.expect(2, &["is not valid", "hint: the document may have a rollout that has not ended"]);
+    assert_eq!(cli.read("experiment.yaml"), damaged);
+    cli.run(["run", "--set", "tasks={run},run=true"]).exits(0);
+}
+
+/// The API server accepts the connection, and that is all.
+#[test]
+fn a_signal_ends_a_command_whose_api_server_does_not_respond() {
+    use std::process::Stdio;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use crate::support::cli_case::{CliCase, CliOutput};
+
+    for args in [&["status"][..], &["promote", "--dry"]] {
+        let (cli, server) = (CliCase::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let mut command = cli.command();
+        command.args(["k", "rollout"]).args(args).args(["iris", "-n", "models", "--kube-apiserver", &url]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _connection = server.accept().unwrap();
+        kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+        CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path("")).exits(143);
+    }
+}

@@ -117,7 +117,7 @@ fn a_rollout_whose_run_was_killed_is_aborted_from_here() {
     drop(running);
     let resumed = rollout.case.rollout(&["resume", "iris"]);
     resumed
-        .expect(4, &["the rollout of iris is paused, but its run does not respond", "hint: run that experiment again"]);
+        .expect(4, &["the rollout of iris is paused, but its run does not respond", "or `iter8 k rollout abort iris`"]);
     let aborted = rollout.case.rollout(&["abort", "iris"]);
     aborted.expect(0, &["does not respond; rolling back from here"]);
     rollout.case.wait_for_traffic(&[(R2, 0), (R1, 100)]);
@@ -153,7 +153,8 @@ fn a_rollback_that_is_refused_is_loud_and_is_tried_again() {
         rollout.case.case.cluster.kubectl_ok(&["annotate", "isvc", "iris", "-n", namespace, &mark]);
     };
     annotate("=true");
-    rollout.case.rollout(&["abort", "iris", "--timeout", "5s"]);
+    let aborted = rollout.case.rollout(&["abort", "iris", "--timeout", "5s"]);
+    aborted.expect(4, &["the rollout of iris did not end within 5s", "hint: `iter8 k rollout status iris` shows"]);
     running.end().expect(4, &["rolling back: aborted", "KServe does not act on changes", "hint: "]);
     assert_eq!(rollout.record()["phase"], "rollingBack");
     annotate("-");
@@ -270,7 +271,7 @@ fn a_rollback_that_is_forbidden_is_loud() {
     let running = pause(&rollout);
     let patch = r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["list", "watch"]}]"#;
     cluster.kubectl_ok(&["patch", "role", "ci", "-n", &namespace, "--type=json", "-p", patch]);
-    rollout.case.rollout(&["abort", "iris", "--timeout", "1s"]);
+    rollout.case.rollout(&["abort", "iris", "--timeout", "1s"]).expect(4, &["did not end within 1s"]);
     let run = running.end();
     run.expect(4, &["rolling back: aborted", "cannot patch inferenceservices.serving.kserve.io/iris", "hint: "]);
     assert_eq!(rollout.record()["phase"], "rollingBack", "a later run goes on");

@@ -93,7 +93,10 @@ async fn change(target: TargetArgs, waiting: WaitingArgs, change: Change) -> Res
     let place = target.cluster().await?;
     let rollout = target.rollout(&place)?;
     if waiting.dry {
-        let patches = rollout.dry(change).await?;
+        let patches = tokio::select! {
+            patches = rollout.dry(change) => patches?,
+            () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+        };
         let text = match patches.is_empty() {
             true => "# nothing to change\n".to_owned(),
             false => patches.iter().map(dry).collect::<Result<Vec<String>, AppError>>()?.join("---\n"),
@@ -103,7 +106,7 @@ async fn change(target: TargetArgs, waiting: WaitingArgs, change: Change) -> Res
     }
     let mut say = |reason: &str| output::to_stderr(&format!("waiting: {reason}\n"));
     tokio::select! {
-        changed = rollout.change(change, waiting.timeout.0, &mut say) => {
+        changed = rollout.change(change, None, waiting.timeout.0, &mut say) => {
             let Changed { state, was_so, warnings } = changed?;
             for warning in warnings {
                 tracing::warn!("{warning}");

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
 use crate::model::duration::GoDuration;
+use crate::model::rollout::RolloutPhase;
 
 /// Flags of `k rollout resume`.
 #[derive(Debug, Args)]
@@ -54,9 +55,9 @@ pub(super) async fn abort(args: AbortArgs) -> Result<Exit, AppError> {
     let (text, exit) = match aborted {
         Aborted::Here(changed) => (super::status::verdict(&changed.state), Exit::Done),
         Aborted::ByItsRun(phase) => {
-            let phase = phase.unwrap_or_else(|| "ended".to_owned());
-            let exit = if phase == "rolled back" { Exit::Done } else { Exit::OutsideWorld };
-            (format!("the rollout of {name} has ended: {phase}"), exit)
+            let exit = if phase == Some(RolloutPhase::RolledBack) { Exit::Done } else { Exit::OutsideWorld };
+            let phase = phase.map(|phase| format!(": {phase}")).unwrap_or_default();
+            (format!("the rollout of {name} has ended{phase}"), exit)
         }
     };
     output::to_stdout(&format!("{text}\n"))?;

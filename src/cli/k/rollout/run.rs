@@ -15,6 +15,7 @@ use crate::cli::document::RunDirArgs;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::k::args::ClusterArgs;
+use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::run::{After, AssertArg, dry, execute, lock, prepare};
 use crate::cli::signals::Interruption;
@@ -105,7 +106,13 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
     let cluster = LazyCluster::new(options);
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
-    let values = args.merged(Network::Through(env.web)).await?;
+    let values = tokio::select! {
+        values = args.merged(Network::Through(env.web)) => values?,
+        () = interruption.stop.cancelled() => {
+            output::to_stderr("interrupted before the experiment started\n");
+            return Ok(interruption.exit());
+        }
+    };
     let resolved = resolve(&values)?;
     if args.dry {
         resolved.check_slos(None, env.files).map_err(AppError::in_values)?;

@@ -45,7 +45,10 @@ pub(super) async fn run(args: StatusArgs) -> Result<Exit, AppError> {
     let place = args.target.cluster().await?;
     let rollout = args.target.rollout(&place)?;
     if !args.watch {
-        show(&rollout.state().await?, args.format)?;
+        tokio::select! {
+            state = rollout.state() => show(&state?, args.format)?,
+            () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+        }
         return Ok(Exit::Done);
     }
     let mut last = None;

@@ -11,11 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
+use crate::model::objectives::RelativeLimits;
 use crate::model::rollout::{RolloutPhase, RolloutRecord};
-use crate::model::slo::{Outcome, Verdict};
+use crate::model::slo::{Outcome, SloLimits, Verdict};
 use crate::model::split::Split;
 use crate::redact::redact_text;
-use crate::slo::{contradictions, rollout, split};
+use crate::slo::{contradictions, relative, rollout, split};
 use suggest::did_you_mean;
 
 /// Names of the tasks on which verdicts depend.
@@ -275,9 +276,12 @@ fn is_inconclusive(insights: &Insights) -> bool {
     let is_undecided = |verdict: &&Verdict| verdict.verdict == Outcome::Inconclusive && verdict.is_founded();
     let open = insights.verdicts.iter().filter(is_undecided).count();
     let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
-    let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();
+    let relative = insights.verdicts.iter().filter(|verdict| verdict.reference.is_some());
+    let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count()
+        + relative.filter(|verdict| verdict.verdict != Outcome::Satisfied).count();
     let objectives = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
-    let is_whole = insights.verdicts.len() == objectives.saturating_mul(insights.num_versions.max(1));
+    let own = objectives.saturating_mul(insights.num_versions.max(1));
+    let is_whole = insights.verdicts.len() == own.saturating_add(relative::count(insights));
     is_whole && open > 0 && open == unsatisfied
 }
 
@@ -325,12 +329,14 @@ pub fn assessed_at(experiment: &Experiment) -> Option<DateTime<Utc>> {
     assessed.filter_map(end).max()
 }
 
-/// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does
-/// not pass.
+/// Checks that every SLO is satisfied for every version, by Iter8's matrix, and every limit relative to version 0 for every candidate, by
+/// the verdicts. Returns the reason either way. An experiment without SLOs does not pass.
 pub fn slos(insights: &Insights) -> Result<String, String> {
     let none = || "no SLOs are defined, so none can be satisfied".to_owned();
-    let limits = insights.slos.as_ref().ok_or_else(none)?;
-    let total = limits.upper.len() + limits.lower.len();
+    let (no_limits, no_relative) = (SloLimits::default(), RelativeLimits::default());
+    let limits = insights.slos.as_ref().unwrap_or(&no_limits);
+    let relative = insights.relative.as_ref().unwrap_or(&no_relative);
+    let total = limits.upper.len() + limits.lower.len() + relative.upper.len();
     if total == 0 {
         return Err(none());
     }
@@ -342,6 +348,7 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
     let failed: Vec<String> = sides
         .into_iter()
         .flat_map(|(slos, rows)| slos.iter().enumerate().filter(|(at, _)| !holds(rows.get(*at))).map(|(_, slo)| slo))
+        .chain(relative.upper.iter().filter(|slo| !relative::is_satisfied(insights, slo)))
         .map(|slo| slo.metric.to_string())
         .collect();
     match (failed.len(), total) {

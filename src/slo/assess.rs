@@ -4,6 +4,8 @@
 //! limit. Without a value the verdict is inconclusive, which counts as not satisfied in Iter8's matrix. So is the verdict on a value that
 //! was measured under another load than the requested one, and on an upper limit that only the load generator's own delays violate
 //! ([`super::load_validity`]).
+//!
+//! With a confidence, what this rule decides is judged again ([`super::judge`]).
 
 use crate::metrics::missing::{Judged, Recorded};
 use crate::metrics::{Metric, MetricsView};
@@ -84,13 +86,15 @@ pub(super) fn decide(verdict: &mut Verdict, recorded: &Recorded) {
     (verdict.no_data, verdict.on_error) = (no_data, on_error);
     verdict.missing = Some(recorded.missing.cause);
     (verdict.value, verdict.samples) = (None, None);
+    (verdict.interval, verdict.confidence, verdict.method) = (None, None, None);
+    (verdict.effective_samples, verdict.dependence, verdict.needs) = (None, None, None);
 }
 
-/// Builds Iter8's matrix of the verdicts: a row per SLO, its versions in order.
+/// Builds Iter8's matrix of the verdicts: a row per SLO, its versions in order. Iter8 knows no limits relative to version 0.
 pub(super) fn matrix(verdicts: &[Verdict]) -> SloMatrix {
     let rows = |bound: Bound| {
         let mut rows: Vec<Vec<bool>> = Vec::new();
-        for verdict in verdicts.iter().filter(|verdict| verdict.bound == bound) {
+        for verdict in verdicts.iter().filter(|verdict| verdict.bound == bound && verdict.reference.is_none()) {
             let satisfied = verdict.verdict == Outcome::Satisfied;
             match rows.last_mut().filter(|_| verdict.version > 0) {
                 Some(row) => row.push(satisfied),

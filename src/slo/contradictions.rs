@@ -12,7 +12,9 @@ use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
 use crate::model::metric::{MetricType, Reading};
 use crate::model::missing::NoDataPolicy;
 use crate::model::slo::{Bound, Outcome, Slo, Verdict};
-use crate::slo::planned_slos::{self, PlannedSlos, label};
+use crate::slo::comparison::comparison;
+use crate::slo::planned_slos::{self, PlannedSlos, label, relative_label};
+use crate::slo::relative::{self, BASELINE};
 
 /// Tasks that measure.
 const MEASURING: [&str; 4] = ["http", "grpc", "custommetrics", "abnmetrics"];
@@ -72,6 +74,7 @@ pub(super) fn of_slos(experiment: &Experiment) -> Option<String> {
     of_spec(insights, &planned)
         .or_else(|| of_matrix(insights))
         .or_else(|| of_verdicts(result, insights, planned.rule()))
+        .or_else(|| of_confidence(insights, &planned))
         .or_else(|| of_loops(result, insights, planned.rule()))
         .or_else(|| of_values(experiment, insights, planned.rule()))
 }
@@ -79,7 +82,7 @@ pub(super) fn of_slos(experiment: &Experiment) -> Option<String> {
 /// Compares the SLOs of the spec with those that were judged.
 fn of_spec(insights: &Insights, planned: &PlannedSlos) -> Option<String> {
     let judged = insights.slos.clone().unwrap_or_default();
-    let difference = planned.difference(&judged)?;
+    let difference = planned.difference(&judged, &insights.relative.clone().unwrap_or_default())?;
     Some(match difference {
         planned_slos::Difference::NotJudged(slo) => format!("the SLO {slo} of the spec was not judged"),
         planned_slos::Difference::NotPlanned(slo) => format!("the SLO {slo} was judged, but is not in the spec"),
@@ -132,10 +135,11 @@ fn cells(insights: &Insights) -> impl Iterator<Item = Cell<'_>> {
 
 /// Compares the verdicts with the matrix, and each with itself.
 fn of_verdicts(result: &ExperimentResult, insights: &Insights, rule: Option<LoopRule>) -> Option<String> {
+    let mut verdicts = insights.verdicts.iter();
     if !result.has_records() {
+        // Iter8 has no verdicts and no limits relative to version 0.
         return None;
     }
-    let mut verdicts = insights.verdicts.iter();
     for cell in cells(insights) {
         let slo = label(cell.bound, cell.slo);
         let is_its = |verdict: &&Verdict| {
@@ -156,21 +160,64 @@ fn of_verdicts(result: &ExperimentResult, insights: &Insights, rule: Option<Loop
             None => return Some(format!("the verdict on {slo} is not in `SLOsSatisfied`")),
             Some(_) => {}
         }
-        // A failure limit may satisfy an SLO that the newest loop violates.
-        if !is_satisfied || matches!(rule, Some(LoopRule::FailureLimit(_))) {
-            continue;
+        if let Some(contradiction) = of_satisfied(verdict, &slo, rule) {
+            return Some(contradiction);
         }
-        match verdict.value {
-            Some(value) if !verdict.bound.admits(value, verdict.limit) => {
-                return Some(format!("the verdict on {slo} is satisfied, but the value is {value}"));
-            }
-            None if verdict.no_data != Some(NoDataPolicy::Pass) => {
-                return Some(format!("the verdict on {slo} is satisfied, but there is no value"));
-            }
-            _ => {}
+    }
+    let slos = insights.relative.iter().flat_map(|relative| &relative.upper);
+    for (slo, version) in slos.flat_map(|slo| relative::candidates(insights).map(move |version| (slo, version))) {
+        let name = relative_label(slo);
+        let is_its = |verdict: &&Verdict| {
+            verdict.bound == Bound::Upper
+                && verdict.version == version
+                && verdict.reference == Some(BASELINE)
+                && verdict.limit == slo.limit.0
+                && verdict.metric.to_string() == slo.metric.to_string()
+        };
+        let Some(verdict) = verdicts.next().filter(is_its) else {
+            return Some(format!("the SLO {name} has no verdict"));
+        };
+        if let Some(contradiction) = of_satisfied(verdict, &name, rule) {
+            return Some(contradiction);
         }
     }
     verdicts.next().map(|verdict| format!("the verdict on {} has no SLO", verdict.metric))
+}
+
+/// Compares a satisfied verdict with its own value and interval.
+fn of_satisfied(verdict: &Verdict, slo: &str, rule: Option<LoopRule>) -> Option<String> {
+    // A failure limit may satisfy an SLO that the newest loop violates.
+    if verdict.verdict != Outcome::Satisfied || matches!(rule, Some(LoopRule::FailureLimit(_))) {
+        return None;
+    }
+    match verdict.value {
+        Some(value) if !verdict.bound.admits(value, verdict.limit) => {
+            return Some(format!("the verdict on {slo} is satisfied, but the value is {value}"));
+        }
+        None if verdict.no_data != Some(NoDataPolicy::Pass) => {
+            return Some(format!("the verdict on {slo} is satisfied, but there is no value"));
+        }
+        _ => {}
+    }
+    let [lower, upper] = verdict.interval?;
+    let end = if verdict.bound == Bound::Upper { upper } else { lower };
+    match end {
+        Some(end) if verdict.bound.admits(end, verdict.limit) => None,
+        Some(end) => Some(format!("the verdict on {slo} is satisfied, but its interval ends at {end}")),
+        None => Some(format!("the verdict on {slo} is satisfied, but its interval has no end on that side")),
+    }
+}
+
+/// Finds satisfied verdicts that were judged with less confidence than the spec asks for.
+fn of_confidence(insights: &Insights, planned: &PlannedSlos) -> Option<String> {
+    let level = planned.confidence()?;
+    let is_rule = matches!(planned.rule(), Some(LoopRule::FailureLimit(_)));
+    let by_value = |verdict: &&Verdict| {
+        verdict.verdict == Outcome::Satisfied && verdict.no_data.is_none() && verdict.on_error.is_none()
+    };
+    let is_less = |verdict: &&Verdict| verdict.confidence.is_none_or(|confidence| confidence < level - 1e-9);
+    let verdict = insights.verdicts.iter().filter(|_| !is_rule).filter(by_value).find(is_less)?;
+    Some(format!("the verdict on {} was not judged with the confidence of the spec, {level}", verdict.metric))
 }
 
 fn word(outcome: Outcome) -> &'static str {
@@ -228,7 +275,7 @@ fn of_values(experiment: &Experiment, insights: &Insights, rule: Option<LoopRule
     {
         return None;
     }
-    cells(insights).filter(|cell| cell.is_satisfied == Some(true)).find_map(|cell| {
+    let of_cells = cells(insights).filter(|cell| cell.is_satisfied == Some(true)).find_map(|cell| {
         let metric = MetricsView::new(insights, cell.version).resolve(&cell.slo.metric);
         // Iter8 aggregates many values differently.
         let is_plain = matches!(metric.kind(), Some(MetricType::Counter | MetricType::Gauge));
@@ -236,6 +283,22 @@ fn of_values(experiment: &Experiment, insights: &Insights, rule: Option<LoopRule
         let contradicts = is_plain && !cell.bound.admits(value, cell.slo.limit.0);
         contradicts
             .then(|| format!("{} is recorded as satisfied, but the value is {value}", label(cell.bound, cell.slo)))
+    });
+    of_cells.or_else(|| of_compared_values(insights))
+}
+
+/// Compares satisfied SLOs relative to version 0 with the newest values of their metrics.
+fn of_compared_values(insights: &Insights) -> Option<String> {
+    let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict == Outcome::Satisfied);
+    verdicts.filter(|verdict| verdict.reference == Some(BASELINE)).find_map(|verdict| {
+        let value = |version: usize| match MetricsView::new(insights, version).resolve(&verdict.metric).reading {
+            Reading::Value(value) => Some(value),
+            Reading::Missing(_) => None,
+        };
+        let compared = relative::compared(comparison(&verdict.metric)?, value(verdict.version)?, value(BASELINE)?)?;
+        let contradicts = !verdict.bound.admits(compared, verdict.limit);
+        let slo = format!("{} <= {} relative to version 0", verdict.metric, verdict.limit);
+        contradicts.then(|| format!("{slo} is recorded as satisfied, but the value is {compared}"))
     })
 }
 

@@ -412,3 +412,92 @@ fn other_spellings_and_skipped_assessments_are_no_contradictions() {
     });
     assert_eq!(signs(&judged), "+++", "{judged:?}");
 }
+
+/// Makes a version 1 of version 0, and an objective that compares them, with its verdict.
+fn compared(document: &mut Value) {
+    let insights = &mut document["result"]["insights"];
+    insights["numVersions"] = json!(2);
+    for list in ["nonHistMetricValues", "histMetricValues", "histograms", "observations", "load"] {
+        let first = insights[list][0].clone();
+        push(&mut insights[list], first);
+    }
+    for row in insights["SLOsSatisfied"]["upper"].as_array_mut().unwrap() {
+        push(row, json!(true));
+    }
+    let both = insights["verdicts"].as_array().unwrap().iter().flat_map(|verdict| {
+        let mut other = verdict.clone();
+        other["version"] = json!(1);
+        [verdict.clone(), other]
+    });
+    insights["verdicts"] = both.collect::<Vec<Value>>().into();
+    let slos = json!({"upper": [{"metric": "http/latency-p99", "limit": 1.1}]});
+    let reason = "http/latency-p99 is 1 times that of version 0";
+    let verdict = json!({"metric": "http/latency-p99", "bound": "upper", "limit": 1.1, "version": 1, "reference": 0, "value": 1.0,
+        "verdict": "satisfied", "reason": reason});
+    push(&mut insights["verdicts"], verdict);
+    insights["relativeSLOs"] = slos.clone();
+    document["spec"][1]["with"]["relative"] = slos;
+}
+
+/// The document with two versions after a change.
+fn changed_comparison(change: Change) -> [Judgement; 3] {
+    changed(PASSING, |document| {
+        compared(document);
+        change(document);
+    })
+}
+
+/// The verdict that compares the versions.
+fn last(document: &mut Value) -> &mut Value {
+    document["result"]["insights"]["verdicts"].as_array_mut().unwrap().last_mut().unwrap()
+}
+
+#[test]
+fn comparisons_without_a_verdict_or_with_a_contradicting_one_do_not_pass() {
+    let passing = changed_comparison(|_| {});
+    assert_eq!(signs(&passing), "+++", "{passing:?}");
+    assert!(passing[2].sentence.starts_with("all 4 SLOs are satisfied"), "{passing:?}");
+    let cases: &[Case] = &[
+        ("no verdict", |d| remove(&mut d["result"]["insights"]["verdicts"], 6), "1 of 4 SLOs not satisfied"),
+        ("violated", |d| last(d)["verdict"] = json!("violated"), "http/latency-p99 is 1 times that of version 0"),
+        ("value above the limit", |d| last(d)["value"] = json!(1.2), "is satisfied, but the value is 1.2"),
+        (
+            "interval above the limit",
+            |d| last(d)["interval"] = json!([0.9, 1.2]),
+            "the verdict on http/latency-p99 <= 1.1 relative to version 0 is satisfied, but its interval ends at 1.2",
+        ),
+        ("open interval", |d| last(d)["interval"] = json!([0.9, null]), "its interval has no end on that side"),
+        ("not relative", |d| drop(last(d).as_object_mut().unwrap().remove("reference")), "1 of 4 SLOs not satisfied"),
+        ("another limit", |d| last(d)["limit"] = json!(1.2), "1 of 4 SLOs not satisfied"),
+        (
+            "not in the spec",
+            |d| drop(d["spec"][1]["with"].as_object_mut().unwrap().remove("relative")),
+            "the SLO http/latency-p99 <= 1.1 relative to version 0 was judged, but is not in the spec",
+        ),
+        (
+            "not judged",
+            |d| {
+                d["result"]["insights"]["relativeSLOs"] = json!({});
+                remove(&mut d["result"]["insights"]["verdicts"], 6);
+            },
+            "the SLO http/latency-p99 <= 1.1 relative to version 0 of the spec was not judged",
+        ),
+        (
+            "version 1 is slower",
+            |d| d["result"]["insights"]["nonHistMetricValues"][1]["http/latency-p99"] = json!([119.0]),
+            "http/latency-p99 <= 1.1 relative to version 0 is recorded as satisfied, but the value is",
+        ),
+        (
+            "judged without the confidence of the spec",
+            |d| d["spec"][1]["with"]["confidence"] = json!(0.95),
+            "the verdict on http/error-count was not judged with the confidence of the spec, 0.95",
+        ),
+    ];
+    for (name, change, reason) in cases {
+        let judged = changed_comparison(*change);
+        assert_eq!(signs(&judged), "++-", "{name}: {judged:?}");
+        assert!(judged[2].sentence.contains(reason), "{name}: {}", judged[2].sentence);
+    }
+    let open = changed_comparison(|d| last(d)["verdict"] = json!("inconclusive"));
+    assert_eq!(signs(&open), "++?", "{open:?}");
+}

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::model::codec::drop_nulls;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec, TaskStatus};
 use crate::model::loops::LoopRule;
-use crate::model::number::Count;
+use crate::model::number::{Count, Number};
+use crate::model::objectives::RelativeLimits;
 use crate::model::slo::{Bound, Slo, SloLimits};
 use crate::redact::find_redacted;
 
@@ -18,6 +19,9 @@ use crate::redact::find_redacted;
 struct AssessWith {
     #[serde(rename = "SLOs", alias = "slos", default)]
     slos: SloLimits,
+    #[serde(default)]
+    relative: RelativeLimits,
+    confidence: Option<Number>,
     consecutive: Option<Count>,
     failure_limit: Option<Count>,
     /// The SLOs contain a secret, which a document does not keep.
@@ -31,13 +35,14 @@ impl AssessWith {
         drop_nulls(&mut with);
         let is_redacted = find_redacted(&with).is_some();
         if let Some(map) = with.as_object_mut().filter(|_| is_redacted) {
-            map.retain(|key, _| !key.eq_ignore_ascii_case("SLOs"));
+            map.retain(|key, _| !key.eq_ignore_ascii_case("SLOs") && key != "relative");
         }
         Ok(Self { is_redacted, ..serde_json::from_value(with)? })
     }
 
     fn has_slos(&self) -> bool {
-        self.is_redacted || !self.slos.upper.is_empty() || !self.slos.lower.is_empty()
+        let is_given = !self.slos.upper.is_empty() || !self.slos.lower.is_empty() || !self.relative.upper.is_empty();
+        self.is_redacted || is_given
     }
 }
 
@@ -92,13 +97,18 @@ impl PlannedSlos {
         }
     }
 
+    /// Returns the confidence that the last assessment asked for.
+    pub(super) fn confidence(&self) -> Option<f64> {
+        self.tasks.last()?.confidence.map(|Number(level)| level)
+    }
+
     /// Returns a difference to the SLOs that were judged; the order of SLOs and the spelling of metrics may differ.
-    pub(super) fn difference(&self, judged: &SloLimits) -> Option<Difference> {
+    pub(super) fn difference(&self, judged: &SloLimits, relative: &RelativeLimits) -> Option<Difference> {
         if self.tasks.iter().any(|task| task.is_redacted) {
             return None;
         }
-        let judged = labels(judged);
-        let mut differences = self.tasks.iter().map(|task| difference(&labels(&task.slos), &judged));
+        let judged = labels(judged, relative);
+        let mut differences = self.tasks.iter().map(|task| difference(&labels(&task.slos, &task.relative), &judged));
         match self.is_all {
             true => differences.find_map(|difference| difference),
             false => differences.reduce(|first, second| first.and(second)).flatten(),
@@ -109,11 +119,12 @@ impl PlannedSlos {
 /// Number of SLOs by label.
 type Labels = BTreeMap<String, usize>;
 
-fn labels(limits: &SloLimits) -> Labels {
+fn labels(limits: &SloLimits, relative: &RelativeLimits) -> Labels {
     let mut labels = Labels::new();
     for (bound, slos) in [(Bound::Upper, &limits.upper), (Bound::Lower, &limits.lower)] {
         slos.iter().for_each(|slo| *labels.entry(label(bound, slo)).or_default() += 1);
     }
+    relative.upper.iter().for_each(|slo| *labels.entry(relative_label(slo)).or_default() += 1);
     labels
 }
 
@@ -125,6 +136,11 @@ fn difference(planned: &Labels, judged: &Labels) -> Option<Difference> {
         Some((label, _)) => Some(Difference::NotJudged(label.clone())),
         None => not_planned().map(|(label, _)| Difference::NotPlanned(label.clone())),
     }
+}
+
+/// Describes an SLO relative to version 0: `http/latency-p95 <= 1.1 relative to version 0`.
+pub(super) fn relative_label(slo: &Slo) -> String {
+    format!("{} relative to version 0", label(Bound::Upper, slo))
 }
 
 /// Describes an SLO: `http/latency-mean <= 50`.

@@ -21,8 +21,16 @@ pub(crate) fn apply(assessment: &mut Assessment, insights: &Insights, minimum: u
 /// Returns the number of samples of a judged value; `None` if there is no value, or if its samples are unknown.
 fn samples(verdict: &Verdict, insights: &Insights) -> Option<u64> {
     verdict.value?;
-    let load = verdict.metric.name().ok().and_then(|name| insights.load.get(verdict.version)?.get(&name.provider));
-    verdict.samples.or(load.map(|load| load.counts.requests))
+    let requests = |version: usize| {
+        let load = verdict.metric.name().ok().and_then(|name| insights.load.get(version)?.get(&name.provider));
+        load.map(|load| load.counts.requests)
+    };
+    let own = verdict.samples.or(requests(verdict.version));
+    // A comparison rests on both versions.
+    match verdict.reference.and_then(requests) {
+        Some(reference) => own.map(|own| own.min(reference)),
+        None => own,
+    }
 }
 
 #[cfg(test)]

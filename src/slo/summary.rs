@@ -9,7 +9,7 @@ use super::assertion::{
     RunState, is_assess_planned, is_assessed, list_few, of_version, progress, sentence, without_data,
     without_repetitions,
 };
-use super::{rollout, split};
+use super::{relative, rollout, split};
 use crate::metrics::MetricsView;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::insights::Insights;
@@ -82,8 +82,11 @@ pub(crate) fn loop_verdict(experiment: &Experiment) -> OverallVerdict {
     let nothing = Insights::default();
     let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref()).unwrap_or(&nothing);
     let versions = insights.num_versions.max(1);
-    let total = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
-    let is_whole = total > 0 && insights.verdicts.len() == total.saturating_mul(versions);
+    let own = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
+    let total = own + insights.relative.as_ref().map_or(0, |relative| relative.upper.len());
+    let own_verdicts = own.saturating_mul(versions);
+    let all = own_verdicts.saturating_add(relative::count(insights));
+    let is_whole = total > 0 && insights.verdicts.len() == all;
     if !is_whole || !is_assessed(experiment) {
         let overall = unassessed(experiment);
         return match split_reasons(insights) {
@@ -95,7 +98,9 @@ pub(crate) fn loop_verdict(experiment: &Experiment) -> OverallVerdict {
         };
     }
     // The verdicts on one SLO are adjacent; the worst version decides.
-    let per_slo: Vec<Outcome> = insights.verdicts.chunks(versions).map(worst).collect();
+    let (own, compared) = insights.verdicts.split_at(own_verdicts.min(insights.verdicts.len()));
+    let of_candidates = compared.chunks(relative::candidates(insights).len().max(1));
+    let per_slo: Vec<Outcome> = own.chunks(versions).chain(of_candidates).map(worst).collect();
     let count = |outcome| per_slo.iter().filter(|slo| **slo == outcome).count();
     let (violated, inconclusive) = (count(Outcome::Violated), count(Outcome::Inconclusive));
     let counts = match (violated, inconclusive) {
@@ -181,7 +186,7 @@ fn reason(insights: &Insights, verdict: &Verdict) -> String {
     let version = of_version(insights, verdict);
     let metric = &verdict.metric;
     match verdict.value.filter(|value| !verdict.bound.admits(*value, verdict.limit)) {
-        Some(value) if verdict.verdict == Outcome::Violated => {
+        Some(value) if verdict.verdict == Outcome::Violated && verdict.reference.is_none() => {
             let unit = MetricsView::new(insights, verdict.version).resolve(metric).unit;
             let unit = unit.map(|unit| format!(" {}", if unit == MSEC { "ms" } else { unit })).unwrap_or_default();
             let (value, limit) = show_pair(value, verdict.limit);

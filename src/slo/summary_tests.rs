@@ -3,7 +3,9 @@
 use super::*;
 use crate::model::load::LoadRecord;
 use crate::model::missing::NoDataPolicy;
+use crate::model::objectives::{Objectives, RelativeLimits};
 use crate::slo::assess::assess;
+use crate::slo::judge::judge_objectives;
 
 fn golden(text: &str) -> Experiment {
     serde_saphyr::from_str(text).unwrap()
@@ -97,4 +99,19 @@ fn a_run_that_assessed_nothing_has_no_verdict() {
     none.spec.retain(|task| task.name() != "assess");
     insights(&mut none).slos = None;
     assert_eq!(line(&none), "SLOs: none defined");
+}
+
+#[test]
+fn comparisons_with_version_0_are_counted_with_the_other_slos() {
+    let mut experiment = golden(include_str!("../../testdata/results/two-versions.yaml"));
+    let insights = insights(&mut experiment);
+    let relative = RelativeLimits { upper: vec![insights.slos.as_ref().unwrap().upper[1].clone()] };
+    let mut objectives = Objectives { relative, ..Objectives::default() };
+    objectives.relative.upper[0].limit.0 = 1.1;
+    let again = judge_objectives(insights, &objectives);
+    insights.slos = Some(again.limits);
+    (insights.relative, insights.slos_satisfied, insights.verdicts) =
+        (Some(again.relative), Some(again.satisfied), again.verdicts);
+    let line = overall_verdict(&experiment).to_string();
+    assert!(line.starts_with("SLOs: 1 of 1 violated (v2: http/latency-mean is 6.30 times that of v1 ("), "{line}");
 }

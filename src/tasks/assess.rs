@@ -28,7 +28,7 @@ use crate::model::path::FieldPath;
 use crate::model::slo::{Outcome, Slo, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
 use crate::slo::assertion::sentence;
-use crate::slo::assess::assess;
+use crate::slo::judge::judge_objectives;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
 use crate::slo::sample_minimum;
 use crate::values::input::{InputError, typed};
@@ -308,8 +308,14 @@ impl Assess {
         let insights = insights.unwrap_or(&empty);
         same_limits(insights, &self.objectives)?;
         // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
-        let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(&self.objectives.limits);
-        let mut assessment = assess(insights, limits);
+        let Objectives { limits, relative, confidence } = &self.objectives;
+        let is_later = !insights.loops.is_empty();
+        let objectives = Objectives {
+            limits: insights.slos.as_ref().filter(|_| is_later).unwrap_or(limits).clone(),
+            relative: insights.relative.as_ref().filter(|_| is_later).unwrap_or(relative).clone(),
+            confidence: *confidence,
+        };
+        let mut assessment = judge_objectives(insights, &objectives);
         sample_minimum::apply(&mut assessment, insights, self.min_samples);
         loops::judge(&mut assessment, insights, self.rule, this);
         let notes = notes(insights, &assessment);

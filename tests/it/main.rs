@@ -6,6 +6,7 @@ mod attribution;
 mod bad_input;
 mod chart;
 mod compat;
+mod confidence;
 mod contributing;
 #[cfg(target_os = "linux")]
 mod controller;

@@ -1,0 +1,96 @@
+//! A share of bad requests against its limit: the one test behind error rates and percentiles.
+
+use super::columns::Effect;
+use super::words::{period, thousands};
+use crate::confidence::blocks::Block;
+use crate::confidence::dependence::NOT_STEADY;
+use crate::confidence::needs;
+use crate::confidence::proportion::{self, Effective};
+use crate::model::slo::{Needs, Outcome};
+
+/// Counts of bad requests, and the limit of their share.
+#[derive(Clone, Debug)]
+pub(super) struct Share {
+    /// Least and largest possible number of bad requests; the same if they were counted exactly.
+    pub bad: [f64; 2],
+    pub total: f64,
+    /// Bad requests of unknown origin, which may belong to this version.
+    pub harm: f64,
+    /// The highest share within the limit.
+    pub theta0: f64,
+}
+
+/// Result of the test.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tested {
+    pub outcome: Outcome,
+    /// The effective share at the least number of bad requests, and at the largest.
+    pub shares: [Effective; 2],
+    /// Error of "violated".
+    pub p_violated: f64,
+    /// True if only requests of unknown origin keep the share from being within the limit.
+    pub is_harmed: bool,
+}
+
+impl Share {
+    /// Tests the share. "Satisfied" needs the largest possible number of bad requests, and "violated" the smallest. `None` for impossible
+    /// counts.
+    pub fn test(&self, effect: &Effect, alpha: f64) -> Option<Tested> {
+        let with =
+            |bad: f64, total: f64| proportion::effective_with(bad, total, effect.effect.deff, effect.effect.df, alpha);
+        let shares = [with(self.bad[0], self.total)?, with(self.bad[1], self.total)?];
+        let harmed = with(self.bad[1] + self.harm, self.total + self.harm)?;
+        let p_violated = proportion::p_violated(&shares[0], self.theta0);
+        let is_satisfied = |share: &Effective| proportion::p_satisfied(share, self.theta0) <= alpha;
+        let is_harmed = is_satisfied(&shares[1]) && !is_satisfied(&harmed);
+        let outcome = if is_satisfied(&harmed) {
+            Outcome::Satisfied
+        } else if p_violated <= alpha && !is_satisfied(&shares[1]) {
+            Outcome::Violated
+        } else {
+            Outcome::Inconclusive
+        };
+        Some(Tested { outcome, shares, p_violated, is_harmed })
+    }
+
+    /// Further requests that would probably decide, at `rate` per second.
+    pub fn needs(&self, tested: &Tested, alpha: f64, rate: Option<f64>) -> Option<Needs> {
+        let share = tested.shares[1];
+        let missing = |per_independent: f64| {
+            let requests = needs::requests(share.p, self.theta0, per_independent, alpha)?;
+            needs::missing(requests, self.total)
+        };
+        // Few intervals cost requests, too: an estimate without that price may say that there are enough.
+        let requests = missing(share.deff).max(missing(self.total / share.n))?;
+        Some(Needs { requests, seconds: rate.map(|rate| tenths(requests as f64 / rate)) })
+    }
+}
+
+/// Rounds to a tenth.
+pub(super) fn tenths(value: f64) -> f64 {
+    (value * 10.0).ceil() / 10.0
+}
+
+/// `about 4,100 more requests (82 s at this rate) would tell`.
+pub(super) fn needs_text(needs: Option<Needs>, noun: &str) -> String {
+    let Some(Needs { requests, seconds }) = needs else {
+        return "too close to the limit to be told apart".to_owned();
+    };
+    let seconds = seconds.map(|seconds| format!(" ({} at this rate)", period(seconds))).unwrap_or_default();
+    format!("about {} more {noun}{seconds} would tell", thousands(requests))
+}
+
+/// Share of bad requests in the first and in the second half of the load, if it was not steady.
+pub(super) fn drift(effect: &Effect) -> Option<[f64; 2]> {
+    let blocks = &effect.blocks;
+    proportion::steadiness(blocks).filter(|phi| *phi >= NOT_STEADY)?;
+    let (first, second) = blocks.split_at(blocks.len() / 2);
+    let share = |blocks: &[Block]| {
+        let sum = |of: fn(&Block) -> f64| blocks.iter().map(of).sum::<f64>();
+        Some(sum(|block| block.k) / sum(|block| block.n)).filter(|share| share.is_finite())
+    };
+    let halves = [share(first)?, share(second)?];
+    // Halves that read the same did not drift.
+    let is_visible = (halves[0] - halves[1]).abs() > 0.25 * halves[0].max(halves[1]);
+    is_visible.then_some(halves)
+}

@@ -1,0 +1,37 @@
+//! Chooses the method for a verdict on one version.
+
+use super::case::Case;
+use super::finding::Finding;
+use super::{certain, mean, percentile, rate, stopped};
+use crate::model::metric_name::Aggregation;
+use crate::slo::comparison::is_error_rate;
+
+/// Judges a verdict: by the decision that ended its load, or by the values behind it.
+pub(super) fn judge(case: &Case<'_>) -> Finding {
+    if let Some(kept) = stopped::kept(case) {
+        return kept;
+    }
+    let finding = by_values(case);
+    match stopped::note(case) {
+        Some(note) => Finding { reason: format!("{}; {note}", finding.reason), ..finding },
+        None => finding,
+    }
+}
+
+fn by_values(case: &Case<'_>) -> Finding {
+    if case.is_count() {
+        return certain::count(case);
+    }
+    if case.name.aggregation.is_none() && is_error_rate(case.name) {
+        return rate::judge(case);
+    }
+    match case.values() {
+        Some((_, Aggregation::Count, _)) => certain::count(case),
+        Some((_, Aggregation::StdDev, _)) => certain::unknown(case, "a deviation has no interval"),
+        Some((_, Aggregation::Min | Aggregation::Max, _)) => certain::extreme(case),
+        Some((_, Aggregation::Percentile(p), _)) if p <= 0.0 || p >= 100.0 => certain::extreme(case),
+        Some((key, Aggregation::Percentile(p), values)) => percentile::judge(case, &key, p, &values),
+        Some((key, Aggregation::Mean, values)) => mean::judge(case, &key, &values),
+        None => certain::single(case),
+    }
+}

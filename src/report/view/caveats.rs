@@ -42,8 +42,26 @@ fn rare(load: &[LoadReport]) -> String {
     let seconds = load.iter().map(|row| row.load.duration.0.as_secs_f64()).filter(|seconds| *seconds > 0.0);
     let shortest = seconds.fold(f64::INFINITY, f64::min);
     let every = match shortest.is_finite() {
-        true => span(shortest / 3.0),
+        true => span(two_digits(shortest / 3.0)),
         false => "third of the measured time".to_owned(),
     };
     format!("What happens less often than every {every} may not have been seen.")
+}
+
+/// Rounds to two significant digits: more would pretend that the bound is sharp.
+fn two_digits(number: f64) -> f64 {
+    let unit = 10_f64.powf(number.log10().floor() - 1.0);
+    let rounded = (number / unit).round() * unit;
+    if rounded.is_finite() { rounded } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_significant_digits() {
+        let texts = [9.99, 20.004, 3.333, 1_234.0, 0.0123].map(|seconds| span(two_digits(seconds)));
+        assert_eq!(texts, ["10 s", "20 s", "3.3 s", "20 min", "0.01 s"]);
+    }
 }

@@ -66,13 +66,14 @@ impl SloReport {
         percent(self.confidence?)
     }
 
-    /// Formats the effective samples: `1,230 of 1,500`.
+    /// Formats the effective samples: `1,230 of 1,500`. Those of a comparison are of both versions.
     pub fn effective_text(&self) -> Option<String> {
         let effective = self.effective_samples?;
         let count = if effective < 100.0 { rounded(effective) } else { thousands(effective.round() as u64) };
         Some(match self.samples {
-            Some(samples) => format!("{count} of {}", thousands(samples)),
-            None => count,
+            _ if self.comparison.is_some() => format!("{count} of both versions"),
+            Some(samples) if effective <= samples as f64 => format!("{count} of {}", thousands(samples)),
+            _ => count,
         })
     }
 

@@ -67,7 +67,7 @@ pub(super) fn single(case: &Case<'_>) -> Finding {
 fn loops(case: &Case<'_>, history: &[f64]) -> Option<Finding> {
     let blocks: Vec<SumBlock> = history.iter().map(|value| SumBlock { n: 1.0, sum: *value }).collect();
     let [variance, skewness] = mean::sample_moments(history);
-    let estimate = mean::mean(&blocks, variance, skewness)?;
+    let estimate = mean::mean(&blocks, variance, skewness).filter(|mean| mean.error > 1e-9 * mean.mean.abs())?;
     let [lower, upper] = mean::interval(&estimate, case.alpha);
     let (is_satisfied, is_violated, p) = match case.bound {
         Bound::Upper => (

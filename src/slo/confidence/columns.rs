@@ -150,7 +150,8 @@ impl<'a> Columns<'a> {
 
     /// The larger effect of the columns next to a place.
     fn nearest(self, place: Place) -> Result<Option<Effect>, String> {
-        let (mut before, mut after): (Option<(f64, &Over)>, Option<(f64, &Over)>) = (None, None);
+        let mut before: Option<(f64, &Over)> = None;
+        let mut after: Option<(f64, &Over)> = None;
         for over in &self.series.over {
             // Larger limits have smaller shares.
             let at = match place {

@@ -22,6 +22,10 @@ use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Needs, Outc
 const MICROS: f64 = 1_000.0;
 /// Most further requests that are worth telling.
 const MAX_NEEDS: f64 = 1e7;
+/// Least error of a mean, relative to it, that is not the rounding of sums.
+const MIN_SPREAD: f64 = 1e-9;
+/// Reason of values without spread.
+const EQUAL: &str = "equal values do not show how far others may be";
 /// Chance of 4 in 5 that so many requests decide.
 const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 
@@ -136,7 +140,7 @@ pub(super) fn of_histogram(
     };
     let latency = sums.map(|sums| {
         // The variance of the latency is known for the latency alone; for another distribution its own stands in.
-        mean::mean(&sums, variance, skewness).ok_or("equal values do not show how far others may be")
+        mean::mean(&sums, variance, skewness).ok_or(EQUAL)
     });
     let (own, from) = match latency.transpose()? {
         Some(mean) if is_latency && (mean.total - total).abs() < 0.5 => (mean, DependenceSource::Blocks),
@@ -149,9 +153,7 @@ pub(super) fn of_histogram(
             (Mean { mean: values.mean(), error, deff, df, skewness, total }, from)
         }
     };
-    if !(own.error > 0.0 && own.error.is_finite()) {
-        return Err("equal values do not show how far others may be".to_owned());
-    }
+    check_spread(own.mean, own.error)?;
     let mean = Mean { mean: own.mean / MICROS, error: own.error / MICROS, ..own };
     Ok(Estimate { mean, from, is_plain: false })
 }
@@ -163,8 +165,15 @@ pub(super) fn of_samples(samples: &[f64]) -> Result<Estimate, String> {
     if samples.len() < 2 {
         return Err("one sample does not show how far others may be".to_owned());
     }
-    let mean = mean::mean(&blocks, variance, skewness).ok_or("equal values do not show how far others may be")?;
+    let mean = mean::mean(&blocks, variance, skewness).ok_or(EQUAL)?;
+    check_spread(mean.mean, mean.error)?;
     Ok(Estimate { mean, from: DependenceSource::Blocks, is_plain: false })
+}
+
+/// Rejects values without spread; sums of equal values differ in their last digits.
+fn check_spread(mean: f64, error: f64) -> Result<(), String> {
+    let is_spread = error.is_finite() && error > MIN_SPREAD * mean.abs();
+    if is_spread { Ok(()) } else { Err(EQUAL.to_owned()) }
 }
 
 /// Estimates the mean of a summary, whose values are taken as independent: `mean ± t·s/√n`.
@@ -173,9 +182,7 @@ fn of_summary(parts: [f64; 5]) -> Result<Estimate, String> {
     let summary = Distribution::of_summary(parts);
     let deviation = summary.aggregate(Aggregation::StdDev).ok_or("one value does not show how far others may be")?;
     let error = deviation / total.sqrt();
-    if !(error > 0.0 && error.is_finite()) {
-        return Err("equal values do not show how far others may be".to_owned());
-    }
+    check_spread(summary.mean(), error)?;
     let mean = Mean { mean: summary.mean(), error, deff: 1.0, df: total - 1.0, skewness: 0.0, total };
     Ok(Estimate { mean, from: DependenceSource::None, is_plain: true })
 }

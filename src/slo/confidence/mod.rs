@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `case` | the metric of a verdict, and the values behind it |
 //! | `single` | the method for a metric |
-//! | `relative` | candidates against version 0 |
+//! | `relative`, `compared` | candidates against version 0 |
+//! | `rate_difference`, `percentile_ratio`, `mean_ratio` | their comparisons |
 //! | `columns` | counts per interval of a load, and the dependence that they show |
 //! | `share` | error rates and percentiles, as shares of bad requests |
 //! | `rate`, `percentile` | the counts of both, from loads and from providers |
@@ -23,11 +24,15 @@
 mod case;
 mod certain;
 mod columns;
+mod compared;
 mod family;
 mod finding;
 mod mean;
+mod mean_ratio;
 mod percentile;
+mod percentile_ratio;
 mod rate;
+mod rate_difference;
 pub(super) mod relative;
 mod share;
 mod single;

@@ -114,7 +114,7 @@ fn of_buckets(case: &Case<'_>, p: f64, buckets: &[HistogramBucket]) -> Result<Fi
     // Values are below the upper edge of their bucket, or on it: Prometheus counts up to a bound, Iter8 up to just before it.
     let bad = match case.bound {
         Bound::Upper => [
-            count(&|bucket| bucket.lower >= limit && bucket.lower < bucket.upper),
+            count(&|bucket| bucket.lower > limit || bucket.lower == limit && bucket.lower < bucket.upper),
             count(&|bucket| bucket.upper > limit),
         ],
         Bound::Lower => [count(&|bucket| bucket.upper < limit), count(&|bucket| bucket.lower < limit)],

@@ -278,7 +278,8 @@ fn doubts_about_the_load_come_first() {
 
 #[test]
 fn edited_columns_decide_nothing() {
-    let edits: [(&str, fn(&mut Series)); 5] = [
+    type Edit = fn(&mut Series);
+    let edits: [(&str, Edit); 5] = [
         (RATE, |series| series.errors.truncate(3)),
         (RATE, |series| series.errors[0] = 1_000_000),
         (P95, |series| series.over[0].counts.push(0)),
@@ -303,7 +304,7 @@ fn edited_columns_decide_nothing() {
 fn halved_series_never_give_the_opposite_verdict() {
     for load in [good(), bad(), TestLoad::with_errors(30, 50, |at| u64::from(at % 2 == 0))] {
         for (metric, limit) in [(P95, 50.0), (RATE, 0.01), ("http/latency-mean", 12.0)] {
-            let mut document = insights(&[load.clone()]);
+            let mut document = insights(std::slice::from_ref(&load));
             let objectives = objectives(&[(metric, limit)], &[], &[]);
             let mut outcomes = vec![verdict(&document, &objectives).verdict];
             for _ in 0..2 {

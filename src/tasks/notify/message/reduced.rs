@@ -72,6 +72,7 @@ pub fn reduced(experiment: &Experiment, extent: Extent) -> Experiment {
 /// Returns the test for metrics that are kept.
 fn kept(insights: &Insights, extent: Extent) -> impl Fn(&str) -> bool + use<> {
     let slos = insights.slos.iter().flat_map(|slos| slos.upper.iter().chain(&slos.lower));
+    let slos = slos.chain(insights.relative.iter().flat_map(|relative| &relative.upper));
     let objectives: BTreeSet<String> = slos.filter_map(|slo| slo.metric.name().ok()).flat_map(keys).collect();
     let loads: BTreeSet<String> = insights.load.iter().flat_map(BTreeMap::keys).cloned().collect();
     move |key| {

@@ -1,0 +1,219 @@
+//! A candidate beside version 0, and the comparison of their interval with the limit.
+
+use super::case::{self, Values};
+use super::finding::Finding;
+use super::share::{needs_text, tenths};
+use super::words::{Scale, basis};
+use crate::confidence::beta::normal;
+use crate::confidence::{family, needs};
+use crate::metrics::histogram::{self, Histogram};
+use crate::model::insights::Insights;
+use crate::model::load::LoadRecord;
+use crate::model::metric_name::{Aggregation, MetricName};
+use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Needs, Outcome, Verdict};
+use crate::slo::load_validity::named_statistic;
+use crate::slo::relative::BASELINE;
+
+/// Most further requests that are worth telling.
+const MAX_NEEDS: f64 = 1e7;
+/// Chance of 4 in 5 that so many requests decide.
+const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
+/// Largest relative difference between a value and that of its distribution.
+pub(super) const MAX_DIFFERENCE: f64 = 0.01;
+
+/// A comparison of a candidate with version 0.
+pub(super) struct Compared<'a> {
+    pub insights: &'a Insights,
+    pub verdict: &'a Verdict,
+    pub name: &'a MetricName,
+    pub loads: [Option<&'a LoadRecord>; 2],
+    /// Values of candidate and version 0.
+    pub values: [f64; 2],
+    pub value: f64,
+    pub alpha: f64,
+    pub is_strict: bool,
+    pub is_simultaneous: bool,
+}
+
+/// Interval as a function of the error of each end, and what it rests on.
+pub(super) struct Measured<F: Fn(f64) -> [Option<f64>; 2]> {
+    pub method: Method,
+    pub scale: Scale<'static>,
+    pub interval: F,
+    /// Effect of requests of unknown origin.
+    pub harm: Harm,
+    pub dependence: Dependence,
+    /// Observations of candidate and version 0.
+    pub totals: [f64; 2],
+    /// Independent observations that both are worth together.
+    pub effective: f64,
+    /// Observations of the candidate with which the interval has two ends.
+    pub least: Option<f64>,
+}
+
+/// Effect of requests of unknown origin on the upper end.
+#[derive(Clone, Copy)]
+pub(super) enum Harm {
+    None,
+    /// The upper end with them.
+    End(Option<f64>),
+}
+
+impl Compared<'_> {
+    /// Returns the values of the metric of candidate and version 0.
+    pub fn distributions(&self) -> Option<(String, Aggregation, [Values<'_>; 2])> {
+        let (key, aggregation) = self.name.distribution().or_else(|| named_statistic(self.name))?;
+        let [candidate, baseline] =
+            [self.verdict.version, BASELINE].map(|version| case::values(self.insights, version, &key));
+        let values = [candidate?, baseline?];
+        let is_its = |(values, value): (&Values<'_>, f64)| {
+            let own = values.aggregate(aggregation);
+            own.is_some_and(|own| (own - value).abs() <= MAX_DIFFERENCE * own.abs().max(value.abs()))
+        };
+        values.iter().zip(self.values).all(is_its).then_some((key, aggregation, values))
+    }
+
+    pub fn is_latency(&self, key: &str) -> bool {
+        self.loads.iter().all(Option::is_some) && key.split_once('/') == Some((self.name.provider.as_str(), "latency"))
+    }
+
+    fn noun(&self) -> &'static str {
+        if self.loads.iter().all(Option::is_some) { "requests" } else { "samples" }
+    }
+
+    /// A value of which nothing shows how sure it is.
+    pub fn unknown(&self, why: &str) -> Finding {
+        let is_within = Bound::Upper.admits(self.value, self.verdict.limit);
+        let outcome = match is_within {
+            _ if self.is_strict => Outcome::Inconclusive,
+            true => Outcome::Satisfied,
+            false => Outcome::Violated,
+        };
+        let strict = if self.is_strict { ", and `strict` needs an interval" } else { "" };
+        let reason = format!("{}; {why}{strict}", self.verdict.reason);
+        Finding { outcome, ..Finding::open(Method::Point, self.alpha, reason) }
+    }
+
+    /// Compares the interval with the limit.
+    pub fn finish<F: Fn(f64) -> [Option<f64>; 2]>(&self, measured: &Measured<F>) -> Finding {
+        let limit = self.verdict.limit;
+        let [lower, upper] = (measured.interval)(self.alpha);
+        let is_below = |end: Option<f64>| end.is_some_and(|end| end <= limit);
+        let harmed = match measured.harm {
+            Harm::None => upper,
+            Harm::End(end) => end,
+        };
+        let is_harmed = is_below(upper) && !is_below(harmed);
+        let is_within = Bound::Upper.admits(self.value, limit);
+        let outcome = match () {
+            () if is_below(upper) && is_below(harmed) && is_within => Outcome::Satisfied,
+            () if lower.is_some_and(|end| end > limit) && !is_within => Outcome::Violated,
+            () => Outcome::Inconclusive,
+        };
+        let is_open = outcome == Outcome::Inconclusive && !is_harmed;
+        let needs = if is_open { self.needs(measured, [lower, upper]) } else { None };
+        let total = measured.totals.iter().sum::<f64>();
+        let is_assumed = measured.dependence.from == DependenceSource::None;
+        let basis =
+            basis(self.alpha, total as u64, (!is_assumed).then_some(measured.effective.min(total)), self.noun());
+        let why = match is_harmed {
+            true => "requests of unknown origin may be its own".to_owned(),
+            false => needs_text(needs, self.noun()),
+        };
+        let mut reason = self.sentence(outcome, [lower, upper], measured.scale, &basis, &why);
+        if !self.is_simultaneous && self.loads.iter().all(Option::is_some) {
+            reason.push_str("; measured one after another: what changed in between counts as difference");
+        }
+        Finding {
+            outcome,
+            interval: Some([lower, upper]),
+            effective: Some(measured.effective),
+            dependence: Some(measured.dependence),
+            needs,
+            p_violated: Some(family::p_of_lower_end(limit, |alpha| (measured.interval)(alpha)[0])),
+            ..Finding::open(measured.method, self.alpha, reason)
+        }
+    }
+
+    fn sentence(
+        &self,
+        outcome: Outcome,
+        ends: [Option<f64>; 2],
+        scale: Scale<'static>,
+        basis: &str,
+        why: &str,
+    ) -> String {
+        let (metric, limit) = (&self.verdict.metric, self.verdict.limit);
+        let label = self.insights.version_label(BASELINE);
+        let (is, of) = match scale {
+            Scale::Times => ("is", format!(" that of {label}")),
+            _ => ("differs by", format!(" from that of {label}")),
+        };
+        let text = |value: f64| scale.text(value, limit);
+        let pair = |value: f64| scale.pair(value, limit);
+        match (outcome, ends) {
+            (Outcome::Satisfied, [_, Some(end)]) => {
+                let (end, limit) = pair(end);
+                format!("{metric} {is} at most {end}{of} ({basis}), within the limit of {limit}")
+            }
+            (Outcome::Violated, [Some(end), _]) => {
+                let (end, limit) = pair(end);
+                format!("{metric} {is} at least {end}{of} ({basis}), above the limit of {limit}")
+            }
+            (_, [Some(low), Some(high)]) => format!(
+                "{metric} {is} {}{of}, between {} and {} ({basis}); the limit of {} lies between: {why}",
+                text(self.value),
+                text(low),
+                text(high),
+                text(limit)
+            ),
+            (_, [low, _]) => {
+                let low = low.map(|low| format!(", at least {}", text(low))).unwrap_or_default();
+                format!(
+                    "{metric} {is} {}{of}{low} ({basis}), too little to say at most how much: {why}",
+                    text(self.value)
+                )
+            }
+        }
+    }
+
+    /// Further requests of each version that would probably decide: the width of the interval shrinks with the root of their number.
+    fn needs<F: Fn(f64) -> [Option<f64>; 2]>(
+        &self,
+        measured: &Measured<F>,
+        [lower, upper]: [Option<f64>; 2],
+    ) -> Option<Needs> {
+        let limit = self.verdict.limit;
+        let scaled = |value: f64| if measured.scale == Scale::Times { value.ln() } else { value };
+        let total = measured.totals[0];
+        let end = if self.value <= limit { upper } else { lower };
+        let by_width = end.and_then(|end| {
+            let width = (scaled(end) - scaled(self.value)).abs() * (1.0 + POWER_QUANTILE / normal(1.0 - self.alpha)?);
+            let distance = (scaled(limit) - scaled(self.value)).abs();
+            Some(total * (width / distance).powi(2))
+        });
+        let requests = match (by_width, measured.least) {
+            (Some(by_width), _) => by_width,
+            (None, least) => least?,
+        };
+        let requests = needs::missing(Some(requests).filter(|requests| *requests <= MAX_NEEDS)?, total)?;
+        let seconds =
+            self.loads[0].map(|load| load.duration.0.as_secs_f64()).map(|all| requests as f64 / (total / all));
+        let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0).map(tenths);
+        Some(Needs { requests, seconds })
+    }
+}
+
+/// Latencies of the candidate with all of unknown origin that are above its percentile.
+pub(super) fn harmed(case: &Compared<'_>, key: &str, candidate: &Histogram) -> Option<Histogram> {
+    let is_attributed = case.loads[0].is_some_and(|load| load.version_from.is_some());
+    let encoded = case.insights.unknown_version.and_then(|version| case.insights.histograms.get(version)?.get(key));
+    let unknown = histogram::decode(encoded.filter(|_| is_attributed)?).ok()?;
+    let mut worst = candidate.clone();
+    for cell in unknown.iter_recorded() {
+        if cell.value_iterated_to() as f64 > case.values[0] * 1_000.0 {
+            worst.saturating_record_n(cell.value_iterated_to(), cell.count_at_value());
+        }
+    }
+    Some(worst)
+}

@@ -48,7 +48,7 @@ pub(crate) struct Cell {
     pub(crate) ours: Misses,
     pub(crate) plain: Misses,
     /// Effective requests divided by requests, of every run.
-    worth: Vec<f64>,
+    pub(crate) worth: Vec<f64>,
     /// Design effects of every run.
     deffs: Vec<f64>,
 }

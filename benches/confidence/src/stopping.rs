@@ -62,7 +62,7 @@ pub(crate) struct Stops {
     /// Seconds of all runs.
     seconds: usize,
     /// Runs that are decided by their whole data without looking before.
-    fixed: usize,
+    pub(crate) fixed: usize,
 }
 
 impl Stops {

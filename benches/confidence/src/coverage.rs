@@ -325,8 +325,13 @@ fn differences(runs: usize, seed: u64) -> Vec<(ErrorLaw, Vec<(String, Misses)>)>
                     misses.add([high < truth, low > truth]);
                 }
             }
-            let name =
-                format!("{} against {} %, {}/s, {} s", 100.0 * candidate, 100.0 * baseline, load.rate, load.seconds);
+            let name = format!(
+                "{:.1} against {:.1} %, {}/s, {} s",
+                100.0 * candidate,
+                100.0 * baseline,
+                load.rate,
+                load.seconds
+            );
             (name, misses)
         })
     };

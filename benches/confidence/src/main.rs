@@ -35,7 +35,7 @@ const SIMULATIONS: [Simulation; 9] = [
     ("judges-60", "B2. Judges after 60 s: promoted / rolled back / inconclusive in %", 1, |runs, seed| {
         judgement::table(60, runs, seed)
     }),
-    ("stopping", "C. Runs until the verdict, in %", 4, stopping::table),
+    ("stopping", "C. Runs until the verdict, in %", 8, stopping::table),
     ("cells", "D, F. Histogram cells, and halved series", 8, quantization::table),
     ("look", "G. Time of a look", 1, look::table),
 ];

@@ -52,11 +52,11 @@ fn intervals_miss_the_truth_as_rarely_as_promised_where_that_is_hardest() {
 }
 
 #[test]
-fn independent_requests_keep_three_quarters_of_their_worth() {
+fn independent_requests_keep_most_of_their_worth() {
     for law in [Law::Exponential, Law::Lognormal(1.0), Law::Bimodal] {
         for cell in percentiles(law, Load { rate: 50.0, seconds: 120 }, &[0.5, 0.05], RUNS, SEED) {
             let median = percentile(&sorted(&cell.worth), 0.5);
-            assert!(median >= 0.75 && cell.worth.len() == RUNS, "{law:?}, {}: {median}", cell.share);
+            assert!(median >= 0.70 && cell.worth.len() == RUNS, "{law:?}, {}: {median}", cell.share);
         }
     }
 }

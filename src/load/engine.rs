@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::early_end::Looks;
 use super::histograms::HistogramKind;
 use super::limits::raise_open_files;
 use super::outcome::LoadOutcome;
@@ -33,7 +34,8 @@ const LEAD: Duration = Duration::from_millis(2);
 ///
 /// Requests in flight at the end of the schedule are awaited, at most for the request timeout. A schedule bounded by time consists
 /// of the slots due before its end: those that could not be sent then or within the second after it count as dropped. `stop` ends
-/// the load immediately: requests in flight are aborted and not counted, and the outcome is marked as interrupted.
+/// the load immediately: requests in flight are aborted and not counted, and the outcome is marked as interrupted. A decision of
+/// [`LoadPlan::early_end`] ends the schedule like its planned end does; requests in flight are always awaited then.
 pub async fn run<P: Protocol>(
     plan: LoadPlan,
     protocol: Arc<P>,
@@ -52,7 +54,7 @@ pub async fn run<P: Protocol>(
     let startup_check = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, shutdown.clone());
     let shared = Arc::new(Shared::new(protocol, plan, startup_check, threads));
     let workers = Workers::start(&shared, threads, (connections, in_flight), &shutdown)?;
-    let WorkersOutcome { reports, queues, mut schedule, series, versions, stopped, paused } =
+    let WorkersOutcome { reports, queues, mut schedule, series, versions, stopped, decided, paused } =
         workers.watch(&shared, &shutdown, &stop, progress).await;
     let failed = shared.startup_check.error(&shared.plan.target);
     // Nothing is due after the end of a failed load.
@@ -63,10 +65,12 @@ pub async fn run<P: Protocol>(
     }
     let ended = stopped.or(merged.last_ended);
     let timeline = |series: &SharedSeries| ended.map_or_else(Timeline::default, |end| series.timeline(end));
+    let ends = [shared.plan.max_duration, decided].into_iter().flatten().min();
     let mut outcome = LoadOutcome {
         timeline: timeline(&series),
+        decided,
         paused,
-        ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
+        ..LoadOutcome::new(&mut schedule, connections, &queues, merged, ends, stopped)
     };
     for (version, series) in outcome.versions.iter_mut().zip(&versions) {
         version.timeline = timeline(series);
@@ -111,6 +115,8 @@ struct WorkersOutcome {
     versions: Vec<Arc<SharedSeries>>,
     /// Instant at which the load was interrupted, if it was.
     stopped: Option<Instant>,
+    /// Time from the start to the decision that ended the load early.
+    decided: Option<Duration>,
     /// Time in which this process did not run.
     paused: Duration,
 }
@@ -190,7 +196,11 @@ impl Workers {
             // Fails if the worker could not start; its result has the error.
             let _ = sender.send(ready.clone());
         }
-        let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
+        let mut ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
+        let early_end = shared.plan.early_end.as_ref();
+        let decision = early_end.map(|early_end| early_end.decided.clone()).unwrap_or_default();
+        let mut looks = early_end.map(|early_end| Looks::new(early_end, pacer));
+        let (mut is_decided, mut decided) = (false, None);
         let done = join_all(self.done);
         tokio::pin!(done);
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -212,22 +222,39 @@ impl Workers {
                 _ = ticks.tick() => {
                     pauses.wakes(Instant::now());
                     let elapsed = start.elapsed();
-                    if stopped.is_none() {
+                    if stopped.is_none() && decided.is_none() {
                         // Advances with the load, so that summing up need not walk through the whole schedule.
-                        schedule.due_by(shared.plan.max_duration.map_or(elapsed, |end| end.min(elapsed)));
+                        let due = schedule.due_by(shared.plan.max_duration.map_or(elapsed, |end| end.min(elapsed)));
+                        if let Some(looks) = looks.as_mut().filter(|_| !is_closed) {
+                            let timelines = |seconds: u64| {
+                                (series.until(seconds), versions.iter().map(|series| series.until(seconds)).collect())
+                            };
+                            looks.look(&shared.seconds, elapsed, (due, queues.taken()), timelines);
+                        }
                     }
                     progress(shared.progress(elapsed));
                     pauses.waits(Instant::now());
                 }
+                () = decision.cancelled(), if !is_decided => {
+                    is_decided = true;
+                    let now = Instant::now();
+                    let elapsed = now.saturating_duration_since(start);
+                    // A load whose time is over ends by itself.
+                    if stopped.is_none() && !is_closed && pacer.ends().is_none_or(|end| elapsed < end) {
+                        decided = Some(elapsed);
+                        queues.end_at(now);
+                        ends = now.checked_add(DRAIN);
+                    }
+                }
                 () = tokio::time::sleep_until(ends.unwrap_or(start).into()), if !is_closed && ends.is_some() => {
                     is_closed = true;
                     queues.close();
-                    if shared.plan.stop_mode != StopMode::Wait {
+                    if shared.plan.stop_mode != StopMode::Wait && decided.is_none() {
                         self.abort.cancel();
                     }
                 }
             }
         };
-        WorkersOutcome { reports, queues, schedule, series, versions, stopped, paused: pauses.total() }
+        WorkersOutcome { reports, queues, schedule, series, versions, stopped, decided, paused: pauses.total() }
     }
 }

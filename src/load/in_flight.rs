@@ -15,6 +15,8 @@ pub(super) struct InFlight {
     given: Cell<Option<Slot>>,
     /// The schedule is over.
     closed: Cell<bool>,
+    /// Instant from which the latency of the running exchange counts, if it is measured.
+    counts_from: Cell<Option<Instant>>,
     /// Deadline of the running exchange.
     deadline: Cell<Option<Instant>>,
     /// The deadline has passed, or the exchange was aborted.
@@ -69,6 +71,16 @@ impl InFlight {
     /// Returns true after [`InFlight::close`].
     pub(super) fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// Sets the instant from which the latency of the running exchange counts; `None` if it is not measured, or has ended.
+    pub(super) fn count_from(&self, from: Option<Instant>) {
+        self.counts_from.set(from);
+    }
+
+    /// Returns the instant from which the latency of the running exchange counts, if it is measured.
+    pub(super) fn counts_from(&self) -> Option<Instant> {
+        self.counts_from.get()
     }
 
     /// Ends the exchange if its deadline has passed.

@@ -15,6 +15,7 @@ pub mod attribution;
 pub mod cause;
 pub(crate) mod connect;
 mod details;
+pub mod early_end;
 pub mod engine;
 pub mod grpc;
 mod h2;

@@ -47,6 +47,8 @@ pub struct LoadOutcome {
     pub traffic: Traffic,
     /// The load was interrupted. Requests in flight at that time are not counted.
     pub interrupted: bool,
+    /// Time from the start to the decision that ended the load early.
+    pub decided: Option<Duration>,
     /// Time in which the load generator did not run: it was stopped, or got no CPU time. If pods share the load, their sum.
     pub paused: Duration,
     /// Distributions of times.
@@ -154,6 +156,7 @@ impl LoadOutcome {
             causes: stats.causes(),
             traffic: stats.traffic,
             interrupted: stopped.is_some(),
+            decided: None,
             paused: Duration::ZERO,
             histograms: stats.into_histograms(),
             timeline: Timeline::default(),

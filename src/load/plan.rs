@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::early_end::EarlyEnd;
 use super::limits::is_limit;
 use super::outcome::LoadOutcome;
 use super::watched::WatchedLimits;
@@ -36,6 +37,8 @@ pub struct LoadPlan {
     pub versions: Vec<String>,
     /// Limits whose exceedances are counted, with the sum of latencies; `None` if no verdict needs either.
     pub watched: Option<WatchedLimits>,
+    /// Ends the load early on a decision from outside.
+    pub early_end: Option<EarlyEnd>,
 }
 
 impl LoadPlan {
@@ -54,6 +57,7 @@ impl LoadPlan {
             skip_first: 0,
             versions: Vec::new(),
             watched: None,
+            early_end: None,
         }
     }
 

@@ -31,6 +31,11 @@ impl SharedSeries {
         Self { start, intervals: Mutex::new(Intervals::new(limits.clone())), limits }
     }
 
+    /// Returns the first `seconds` seconds of the load. Recorders must be flushed before.
+    pub fn until(&self, seconds: u64) -> Timeline {
+        self.timeline(self.start).first(seconds)
+    }
+
     /// Returns the load until `end`: its last response, or its interruption. Recorders must be flushed before.
     pub fn timeline(&self, end: Instant) -> Timeline {
         let elapsed = end.saturating_duration_since(self.start);

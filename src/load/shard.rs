@@ -74,6 +74,7 @@ impl LoadOutcome {
             causes,
             traffic: shard.traffic,
             interrupted: shard.interrupted,
+            decided: None,
             paused: Duration::from_nanos(shard.paused_nanos),
             histograms,
             timeline: Timeline::from_shard(&shard.timeline)?,

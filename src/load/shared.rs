@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cause::Failure;
+use super::early_end::SecondBoard;
 use super::histograms::HistogramKind;
 use super::outcome::split_text;
 use super::plan::LoadPlan;
@@ -28,6 +29,8 @@ pub(super) struct Shared<P> {
     numbers: AtomicU64,
     /// Recent progress of each worker.
     snapshots: Vec<Mutex<Option<Snapshot>>>,
+    /// Counts of each worker after the last second.
+    pub(super) seconds: SecondBoard,
 }
 
 /// Progress of a worker.
@@ -48,6 +51,7 @@ impl<P> Shared<P> {
             startup_check,
             numbers: AtomicU64::new(0),
             snapshots: (0..workers).map(|_| Mutex::new(None)).collect(),
+            seconds: SecondBoard::new(workers),
         }
     }
 

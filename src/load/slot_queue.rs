@@ -33,6 +33,9 @@ pub(super) const PUNCTUAL: Duration = Duration::from_millis(1);
 /// State of a worker without idle connections.
 const NONE_IDLE: u64 = u64::MAX;
 
+/// End of a schedule that ends by itself.
+const OPEN: u64 = u64::MAX;
+
 /// Result of claiming a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
@@ -65,7 +68,8 @@ pub(super) struct SlotQueues {
     pacer: Pacer,
     start: Instant,
     queues: Box<[SlotQueue]>,
-    closed: AtomicBool,
+    /// Nanoseconds since the start from which on no slot can be claimed; [`OPEN`] unless the schedule is ended early.
+    end: AtomicU64,
     /// Nanoseconds since the start until which slots were late although a connection was idle: this process did not run.
     overslept: AtomicU64,
     /// A worker has sent its last request, so the others wake for its slots too.
@@ -76,8 +80,8 @@ impl SlotQueues {
     /// Creates the queues for `workers` workers and a schedule that starts at `start`.
     pub(super) fn new(pacer: Pacer, start: Instant, workers: usize) -> Self {
         let queues = (0..workers).map(|_| SlotQueue::new()).collect();
-        let (closed, has_retired) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { pacer, start, queues, closed, overslept: AtomicU64::new(0), has_retired }
+        let (overslept, has_retired) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { pacer, start, queues, end: AtomicU64::new(OPEN), overslept, has_retired }
     }
 
     /// Start of the schedule.
@@ -87,7 +91,13 @@ impl SlotQueues {
 
     /// Ends the schedule: no slot can be claimed any more. Wakes every worker.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.end.store(0, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Ends the schedule at an instant: slots that were due before can still be claimed. Wakes every worker.
+    pub(super) fn end_at(&self, instant: Instant) {
+        self.end.fetch_min(nanos(instant.saturating_duration_since(self.start)), Ordering::SeqCst);
         self.wake_all();
     }
 
@@ -198,13 +208,15 @@ impl Dispatcher {
     /// slot of any queue, so that slots are sent in order even under overload. At maximum rate, when slots have no age, the worker's own queue comes first.
     pub(super) fn claim(&self, now: Instant, since: Instant) -> Claim {
         let queues = &*self.queues;
-        if queues.closed.load(Ordering::Relaxed) {
-            return Claim::Over;
-        }
+        let end = match queues.end.load(Ordering::Relaxed) {
+            0 => return Claim::Over,
+            OPEN => Duration::MAX,
+            nanos => Duration::from_nanos(nanos),
+        };
         let Some(elapsed) = queues.elapsed(now) else { return Claim::NotDue };
         let frontier = &mut self.cursors.borrow_mut().frontier;
         if queues.pacer.rate().is_none() {
-            return self.claim_any(frontier, elapsed);
+            return if elapsed < end { self.claim_any(frontier, elapsed) } else { Claim::Over };
         }
         loop {
             // Positions only grow, so a slot that is not due when read stays not due.
@@ -212,6 +224,7 @@ impl Dispatcher {
             let seen = (slot - queue as u64) / queues.queues.len() as u64;
             match frontier.decide(elapsed, slot) {
                 Step::Stop => return Claim::Over,
+                Step::Wait { until: due } | Step::SendNow { intended: due } if due >= end => return Claim::Over,
                 Step::Wait { .. } => return Claim::NotDue,
                 Step::SendNow { intended } if queues.take(queue, seen) => {
                     let ready = queues.ready(intended, elapsed, since.saturating_duration_since(queues.start));

@@ -195,6 +195,27 @@ proptest! {
 }
 
 #[test]
+fn slots_that_were_due_before_an_early_end_are_still_taken() {
+    let rate = Arrival::Constant { rate: 10.0 };
+    let second = Duration::from_secs(1);
+    for (arrival, expected) in [(rate, 10), (Arrival::Max, 0)] {
+        let start = Instant::now() - 2 * second;
+        let queues = Arc::new(SlotQueues::new(Pacer::new(arrival, Bound::Duration(9 * second)), start, 2));
+        let dispatcher = Dispatcher::new(Arc::clone(&queues), 1);
+        queues.end_at(start + second);
+        // A later end changes nothing.
+        queues.end_at(start + 2 * second);
+        let now = start + 2 * second;
+        let taken = std::iter::from_fn(|| match dispatcher.claim(now, now) {
+            Claim::Taken(slot) => Some(slot),
+            Claim::NotDue | Claim::Over => None,
+        });
+        assert_eq!(taken.count(), expected);
+        assert_eq!(dispatcher.claim(now, now), Claim::Over);
+    }
+}
+
+#[test]
 fn every_slot_is_taken_once_by_workers_on_threads_of_their_own() {
     for pacer in schedules() {
         let slots = all_slots(&pacer);

@@ -197,6 +197,13 @@ impl Timeline {
         self.intervals.limits.is_some() && self.intervals.list.iter().all(of_interval)
     }
 
+    /// Returns the load of the first `seconds` seconds.
+    pub(super) fn first(mut self, seconds: u64) -> Self {
+        let length = 1_u64.checked_shl(self.intervals.doublings).unwrap_or(u64::MAX);
+        self.intervals.list.truncate(usize::try_from(seconds.div_ceil(length)).unwrap_or(usize::MAX));
+        Self { elapsed: Duration::from_secs(seconds), ..self }
+    }
+
     /// Adds another load, aligned at the start.
     pub(super) fn merge(&mut self, other: &Timeline) {
         self.intervals.merge(&other.intervals);

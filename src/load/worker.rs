@@ -185,6 +185,7 @@ impl<P: Protocol> Worker<P> {
             let sent = Instant::now();
             let deadline = sent.checked_add(plan.timeout);
             let is_measured = plan.pacer.number(slot.number) >= plan.skip_first;
+            in_flight.count_from(is_measured.then(|| slot.due.unwrap_or(sent)));
             let ended = {
                 // Pinned here so that each of the many tasks stores the future only once.
                 let exchange = std::pin::pin!(self.attempt(index, &mut connection, prepared));
@@ -217,6 +218,7 @@ impl<P: Protocol> Worker<P> {
                 }
             };
             since = now;
+            in_flight.count_from(None);
             if is_measured {
                 self.stats.borrow_mut().record(Timing { due: slot.due, ready: slot.ready, sent, ended: now }, &result);
                 self.shared.startup_check.record(&result, is_first);
@@ -368,6 +370,7 @@ impl<P: Protocol> Worker<P> {
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut published = Instant::now();
+        let mut seconds = 0;
         loop {
             tokio::select! {
                 biased;
@@ -379,6 +382,15 @@ impl<P: Protocol> Worker<P> {
             if now.duration_since(published) >= INTERVAL {
                 published = now;
                 self.shared.publish(self.index, &self.stats.borrow());
+            }
+            if let Some(early_end) = &self.shared.plan.early_end {
+                let complete = now.saturating_duration_since(self.dispatcher.start()).as_secs();
+                if complete > seconds {
+                    seconds = complete;
+                    let stats = &mut *self.stats.borrow_mut();
+                    stats.flush();
+                    self.shared.seconds.publish(self.index, seconds, (&early_end.ages, &self.in_flight), stats);
+                }
             }
         }
         // More than once: a task may have been given a slot and not have started its exchange yet.

@@ -252,6 +252,11 @@ impl WorkerStats {
         histograms
     }
 
+    /// Failures and unexpected responses of a cause so far.
+    pub(super) fn count(&self, cause: Cause) -> u64 {
+        self.causes.get(cause as usize).copied().unwrap_or_default()
+    }
+
     /// Complete responses so far.
     pub(super) fn responses(&self) -> u64 {
         self.statuses.iter().sum()

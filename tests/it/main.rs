@@ -12,6 +12,7 @@ mod contributing;
 mod controller;
 mod custommetrics;
 mod dependencies;
+mod early_end;
 mod experiment;
 mod failed_loads;
 mod fleet;

@@ -49,6 +49,7 @@ impl LaunchPlan {
         let files = PodFiles::new(&settings);
         // Pods may have files that this machine lacks, so templates in files accept every name.
         resolved.check_slos(None, &files).map_err(AppError::in_values)?;
+        resolved.check_pods(settings.parallelism).map_err(AppError::in_values)?;
         if settings.runner != Runner::None {
             let memory = resolved.tasks().iter().map(|task| task.facts().memory).max().unwrap_or_default();
             check_memory(&settings, memory)

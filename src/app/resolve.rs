@@ -85,6 +85,16 @@ impl Resolved {
         InputErrors::check(errors, ()).map_err(|errors| self.locate(errors))
     }
 
+    /// Finds tasks that several pods cannot share.
+    pub(crate) fn check_pods(&self, pods: u32) -> Result<(), InputErrors> {
+        let check = |(index, task): (usize, &Box<dyn Task>)| {
+            let at = FieldPath::root().key("spec").index(index);
+            task.check_pods(pods).err().map(|error| error.under(at))
+        };
+        let errors: Vec<InputError> = self.tasks.iter().enumerate().filter_map(check).collect();
+        InputErrors::check(errors, ()).map_err(|errors| self.locate(errors))
+    }
+
     /// Logs warnings about settings that are valid and probably not meant. A run notes them itself.
     pub(crate) fn warn(&self, files: &dyn Files) {
         for warning in self.tasks.iter().flat_map(|task| task.warnings(files)) {

@@ -41,6 +41,8 @@ enum Mode {
 struct State {
     tasks: usize,
     bars: BTreeMap<String, ProgressBar>,
+    /// Lines below the bars of loads that end with their verdict.
+    evidence: BTreeMap<String, ProgressBar>,
     last_lines: BTreeMap<String, Instant>,
 }
 
@@ -62,9 +64,10 @@ impl Progress {
 
     /// Removes the live lines.
     pub(crate) fn finish(&self) {
-        for (_, bar) in std::mem::take(&mut self.state.lock().bars) {
-            bar.finish_and_clear();
-        }
+        let state = &mut *self.state.lock();
+        let lines =
+            std::mem::take(&mut state.evidence).into_values().chain(std::mem::take(&mut state.bars).into_values());
+        lines.for_each(|line| line.finish_and_clear());
     }
 
     /// Prints a line above the live ones.
@@ -101,21 +104,25 @@ impl Progress {
                 if progress.ended || last.elapsed() >= PLAIN_INTERVAL {
                     state.last_lines.insert(name.clone(), Instant::now());
                     drop(state);
-                    self.say(&format!("  {name}: {}", load_line(&progress)));
+                    self.say(&format!("  {name}: {}", plain_line(&progress)));
                 }
             }
             Mode::Live(live) => {
                 let mut state = self.state.lock();
                 if progress.ended {
-                    if let Some(bar) = state.bars.remove(&name) {
-                        bar.finish_and_clear();
-                    }
+                    let lines = [state.evidence.remove(&name), state.bars.remove(&name)];
+                    lines.iter().flatten().for_each(ProgressBar::finish_and_clear);
                     drop(state);
                     return self.say(&format!("  {name}: {}", load_line(&progress)));
                 }
                 let bar = state.bars.entry(name.clone()).or_insert_with(|| live.add(new_bar(&name)));
                 bar.set_position((fraction(&progress) * 1000.0) as u64);
                 bar.set_message(load_line(&progress));
+                if !progress.evidence.is_empty() {
+                    let bar = bar.clone();
+                    let below = state.evidence.entry(name).or_insert_with(|| live.insert_after(&bar, new_line()));
+                    below.set_message(one_line(&progress.evidence));
+                }
             }
         }
     }
@@ -149,6 +156,14 @@ fn new_bar(name: &str) -> ProgressBar {
     }
 }
 
+fn new_line() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    match ProgressStyle::with_template("    {wide_msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 /// Returns the completed fraction of the load, 0 to 1.
 fn fraction(progress: &LoadProgress) -> f64 {
     // Ramps and loads that lag behind have sent few of their requests when most of their time is over, so time counts too.
@@ -178,6 +193,12 @@ fn load_line(progress: &LoadProgress) -> String {
         line.push_str(&format!(", {} left", GoDuration(Duration::from_secs(left))));
     }
     line
+}
+
+/// Returns the line of a load without a terminal, where nothing limits its length.
+fn plain_line(progress: &LoadProgress) -> String {
+    let line = load_line(progress);
+    if progress.evidence.is_empty() { line } else { format!("{line}; {}", one_line(&progress.evidence)) }
 }
 
 impl Observer for Progress {

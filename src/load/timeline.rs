@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::interval::{DIGITS, Interval};
 use super::watched::{Totals, WatchedLimits};
-use crate::metrics::histogram::{self, HistogramError};
+use crate::metrics::histogram::{self, Histogram, HistogramError};
 use crate::metrics::series::is_scrap;
 use crate::model::duration::GoDuration;
 use crate::model::series::{Over, Series};
@@ -202,6 +202,21 @@ impl Timeline {
         let length = 1_u64.checked_shl(self.intervals.doublings).unwrap_or(u64::MAX);
         self.intervals.list.truncate(usize::try_from(seconds.div_ceil(length)).unwrap_or(usize::MAX));
         Self { elapsed: Duration::from_secs(seconds), ..self }
+    }
+
+    /// Returns the latencies, in cells of two significant digits.
+    pub(crate) fn histogram(&self) -> Histogram {
+        let mut all = histogram::with_digits(DIGITS);
+        for cell in self.intervals.list.iter().flat_map(|interval| &interval.cells) {
+            all.saturating_record_n(u64::from(cell.micros), u64::from(cell.count));
+        }
+        all
+    }
+
+    /// Returns the latencies of each interval, and those in cells above `micros`.
+    pub(crate) fn counts_over(&self, micros: u64) -> Vec<(u64, u64)> {
+        let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+        self.intervals.list.iter().map(|interval| (interval.latencies(), interval.above(micros))).collect()
     }
 
     /// Adds another load, aligned at the start.

@@ -101,6 +101,10 @@ pub struct LoadRecord {
     /// and in loads without a confidence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Pair>,
+    /// True if the load was to end with its verdict (`until: verdict`), whether it did or not. Half of the admitted error is for the looks at
+    /// the running load, so a verdict at its end has the other half.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub until_verdict: bool,
     /// End of the load before its duration, because all verdicts were decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -159,6 +163,9 @@ pub struct Decision {
     pub bound: Bound,
     /// The limit, in the metric's unit.
     pub limit: f64,
+    /// Version that the limit is relative to; absent if it is not relative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<usize>,
     /// The decision; inconclusive if another version's violation ended the load.
     pub verdict: Outcome,
     /// Requests until then, with those in flight that were already over the limit.

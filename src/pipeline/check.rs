@@ -12,7 +12,7 @@ use crate::model::path::FieldPath;
 use crate::ports::{Files, RecordedTask};
 use crate::redact::{self, RequestSecrets};
 use crate::slo::condition;
-use crate::tasks::{Recorded, Task, registry};
+use crate::tasks::{Recorded, Task, objectives_after, registry};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
 
@@ -161,6 +161,8 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
             }
         }
         errors.extend(check_relative(index, task.as_ref(), versions.map(|(_, count)| count)));
+        errors
+            .extend(task.check_objectives(objectives_after(tasks, index)).err().map(|error| error.under(entry(index))));
         errors.extend(check_split(index, task.as_ref(), tasks, &providers));
         // Tasks with conditions may be skipped, so these are checked when they run.
         for provider in facts.providers {

@@ -77,6 +77,8 @@ pub struct LoadProgress {
     pub p99_ms: Option<f64>,
     /// Shares of the versions so far; empty unless responses are attributed to versions.
     pub split: String,
+    /// Evidence on the objectives that end the load; empty if none do.
+    pub evidence: String,
     /// True in the last report of this load.
     pub ended: bool,
 }

@@ -271,6 +271,18 @@ pub trait Task: Send + Sync {
         false
     }
 
+    /// Rejects a task that does not fit the objectives that a later task judges.
+    fn check_objectives(&self, objectives: Option<&Objectives>) -> Result<(), InputError> {
+        let _ = objectives;
+        Ok(())
+    }
+
+    /// Rejects a task that needs a single pod, if there are several.
+    fn check_pods(&self, pods: u32) -> Result<(), InputError> {
+        let _ = pods;
+        Ok(())
+    }
+
     /// Returns its load, if several pods can share it.
     fn as_load(&self) -> Option<&dyn SharedLoad> {
         None

@@ -54,5 +54,6 @@ mod support;
 mod tls_hints;
 mod tools;
 mod traffic_templates;
+mod until_verdict;
 mod values;
 mod web;

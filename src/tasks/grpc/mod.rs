@@ -40,6 +40,7 @@ use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
+use crate::model::objectives::Objectives;
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
@@ -90,6 +91,14 @@ impl Task for GrpcTask {
 
     fn measures(&self, _: &dyn Files) -> Vec<Measured> {
         self.plan.measures()
+    }
+
+    fn check_objectives(&self, objectives: Option<&Objectives>) -> Result<(), InputError> {
+        self.plan.check_objectives(objectives)
+    }
+
+    fn check_pods(&self, pods: u32) -> Result<(), InputError> {
+        self.plan.check_pods(pods)
     }
 
     fn as_load(&self) -> Option<&dyn SharedLoad> {

@@ -13,7 +13,7 @@ use crate::model::path::FieldPath;
 use crate::model::tls_problem::TlsFields;
 use crate::tasks::credentials;
 use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
-use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionFrom, VersionLevel, grpc_schema, required};
+use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, Until, VersionFrom, VersionLevel, grpc_schema, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
 use crate::tasks::secret_source::Sources;
@@ -31,7 +31,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &["metadata", "reflect-metadata", "tags"],
     maps_ignoring_case: &[],
-    base_only: &["parallel", "warmup", "versionFrom"],
+    base_only: &["parallel", "warmup", "versionFrom", "until"],
     not_in_endpoints: &[],
 };
 
@@ -95,6 +95,9 @@ pub(super) struct GrpcValues {
     pub(super) stages: Option<Vec<StageValue>>,
     /// Time during which requests are sent, such as `30s`; `0` means that `total` ends the load.
     pub(super) duration: Option<GoDuration>,
+    /// `verdict` ends the load once all objectives on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
+    /// required: every version satisfies all of them, or violates one. Needs a later `assess` with a `confidence`. Base only.
+    pub(super) until: Option<Until>,
     /// Treatment of requests in flight when `duration` is over: `close` (default) aborts them and counts them as errors; `wait`
     /// waits for them; `ignore` aborts them without counting them.
     pub(super) duration_stop: Option<DurationStop>,

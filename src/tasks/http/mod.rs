@@ -31,6 +31,7 @@ use crate::load::plan::LoadPlan;
 use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
+use crate::model::objectives::Objectives;
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
@@ -76,6 +77,14 @@ impl Task for HttpTask {
 
     fn measures(&self, _: &dyn Files) -> Vec<Measured> {
         self.plan.measures()
+    }
+
+    fn check_objectives(&self, objectives: Option<&Objectives>) -> Result<(), InputError> {
+        self.plan.check_objectives(objectives)
+    }
+
+    fn check_pods(&self, pods: u32) -> Result<(), InputError> {
+        self.plan.check_pods(pods)
     }
 
     fn as_load(&self) -> Option<&dyn SharedLoad> {

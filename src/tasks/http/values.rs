@@ -13,7 +13,7 @@ use crate::model::path::FieldPath;
 use crate::tasks::credentials::{self, BasicAuth};
 use crate::tasks::fields::{AtLeastOne, Headers, Percentile, TargetUrl};
 use crate::tasks::loadgen::{
-    Endpoints, LayeredValues, Rules, VersionFrom, VersionLevel, http_schema, remove_fields, required,
+    Endpoints, LayeredValues, Rules, Until, VersionFrom, VersionLevel, http_schema, remove_fields, required,
 };
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::HEADER_VALUE;
@@ -31,7 +31,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &[],
     maps_ignoring_case: &["headers"],
-    base_only: &["parallel", "warmup", "versionFrom"],
+    base_only: &["parallel", "warmup", "versionFrom", "until"],
     not_in_endpoints: &["endpoints", "versionValues", "parallel", "name"],
 };
 
@@ -50,6 +50,9 @@ pub(super) struct HttpValues {
     pub(super) num_requests: Option<AtLeastOne>,
     /// Time during which requests are sent, such as `30s`.
     pub(super) duration: Option<PositiveDuration>,
+    /// `verdict` ends the load once all objectives on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
+    /// required: every version satisfies all of them, or violates one. Needs a later `assess` with a `confidence`. Base only.
+    pub(super) until: Option<Until>,
     /// Requests per second over all connections, or `max`. As in Iter8, a negative number is `max`, and 0 the default. Default: 8.
     pub(super) qps: Option<Qps>,
     /// Spacing of requests within the rate: `uniform` (even) or `poisson` (random, like many independent users, with the same

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
+use super::until_verdict::Judge;
 use super::watched::watched;
 use crate::load::attribution::Attribution;
 use crate::load::engine;
@@ -79,6 +80,8 @@ pub(in crate::tasks) struct JobContext<'a> {
     /// Common start of the loads that run at the same time, and the index of this one among them.
     pub(super) rendezvous: &'a Rendezvous,
     pub(super) index: usize,
+    /// Ends the loads with their verdict.
+    pub(super) judge: Option<&'a Arc<Judge>>,
 }
 
 /// Runs loads at the same time; the rendezvous of `job` is that of all of them.
@@ -87,6 +90,9 @@ pub(super) async fn run_together<L: Load>(loads: &[&L], job: &JobContext<'_>) ->
         let job = JobContext { index, ..job.clone() };
         let end = load.run(&job).await;
         job.rendezvous.leave(index);
+        if let Some(judge) = job.judge {
+            judge.leave(index);
+        }
         end
     };
     join_all(loads.iter().enumerate().map(run)).await
@@ -138,6 +144,8 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
     if let Some(ended) = wait_for_start(LoadPhase::Load, job).await {
         return ended;
     }
+    let early_end = job.judge.map(|judge| judge.early_end(job.index));
+    let plan = LoadPlan { early_end, ..plan };
     match run_once(load, "", plan, protocol, job).await {
         Ok(outcome) => JobEnd::Measured(Box::new(outcome)),
         Err(mut error) => {
@@ -177,6 +185,11 @@ async fn run_once<P: Protocol>(
     job: &JobContext<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let name = format!("{phase}{}", load.label());
-    let observe = |progress: LoadProgress| job.env.observer.observe(Event::Load { name: name.clone(), progress });
+    let judge = job.judge.filter(|_| plan.early_end.is_some());
+    let observe = |progress: LoadProgress| {
+        let evidence = judge.map(|judge| judge.progress(job.index)).unwrap_or_default();
+        let progress = LoadProgress { evidence, ..progress };
+        job.env.observer.observe(Event::Load { name: name.clone(), progress });
+    };
     engine::run(plan, Arc::clone(protocol), job.stop.clone(), &observe).await
 }

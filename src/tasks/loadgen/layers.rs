@@ -6,9 +6,13 @@ use super::concurrency::Concurrency;
 use super::field_paths::FieldPaths;
 use super::job::Load;
 use super::plan::Plan;
-use super::version_from;
+use super::targets::targets;
+use super::{until_verdict, version_from};
 use crate::model::path::FieldPath;
 use crate::values::input::InputError;
+
+/// Field that ends loads with their verdict.
+const UNTIL: &str = "until";
 
 /// Rules for merging the fields of one layer over those of another.
 pub(in crate::tasks) struct Rules {
@@ -49,14 +53,18 @@ pub(in crate::tasks) fn plan<L: Load>(
     let concurrency = Concurrency::of(root.get("parallel").and_then(Value::as_bool));
     let is_warmup = root.get("warmup").and_then(Value::as_bool).unwrap_or(false);
     let base = map(root);
+    let until = if is_given(&base, UNTIL) { Some(at.clone().key(UNTIL)) } else { None };
     if is_given(&base, version_from::FIELD) && !list(&base, "versionValues").is_empty() {
         let message = "cannot be combined with `versionValues`, which sends the requests of each version separately";
         return Err(InputError::new(at.clone().key(version_from::FIELD), message));
     }
     let loads: Vec<L> = loads.into_iter().map(load).collect::<Result<_, _>>()?;
+    if let Some(at) = &until {
+        until_verdict::check_loads(&targets(&loads), is_warmup, at)?;
+    }
     let attributed = loads.first().and_then(|load| load.attribution());
     let versions = attributed.map_or(versions, |known| known.versions.iter().cloned().map(Some).collect());
-    Ok(Plan { loads, versions, concurrency, is_warmup })
+    Ok(Plan { loads, versions, concurrency, is_warmup, until_verdict: until })
 }
 
 /// All loads, ordered by version and endpoint, and the names of the versions.

@@ -16,7 +16,10 @@ mod rendezvous;
 mod run;
 mod shared;
 mod start_barrier;
+mod targets;
 mod time;
+mod until;
+mod until_verdict;
 mod version_from;
 mod watched;
 
@@ -30,4 +33,5 @@ pub(super) use layers::{Layered, Rules, plan};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use random::random_bits;
 pub(super) use time::Time;
+pub(super) use until::Until;
 pub(super) use version_from::{ResponseKind, VersionFrom, grpc_schema, http_schema};

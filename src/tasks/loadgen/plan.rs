@@ -3,11 +3,16 @@
 use super::concurrency::Concurrency;
 use super::job::Load;
 use super::run::{run_all, run_share_all};
+use super::targets::targets;
+use super::until_verdict;
 use crate::load::plan::LoadPlan;
 use crate::model::contribution::{Contribution, VersionMetrics};
+use crate::model::objectives::Objectives;
+use crate::model::path::FieldPath;
 use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
+use crate::values::input::InputError;
 
 /// Memory of a request in flight and its connection, in bytes, and of TLS per connection. More than was measured, to be safe.
 const REQUEST_MEMORY: u64 = 6 << 10;
@@ -29,6 +34,8 @@ pub(in crate::tasks) struct Plan<L> {
     pub(in crate::tasks) concurrency: Concurrency,
     /// Discards all measurements.
     pub(in crate::tasks) is_warmup: bool,
+    /// Path of `until`, if the loads end with their verdict.
+    pub(in crate::tasks) until_verdict: Option<FieldPath>,
 }
 
 impl<L: Load> Plan<L> {
@@ -77,6 +84,20 @@ impl<L: Load> Plan<L> {
         self.loads.iter().filter(|_| !self.is_warmup).map(measured).collect()
     }
 
+    /// Rejects loads that are to end with a verdict that looks at `objectives` cannot give.
+    pub(in crate::tasks) fn check_objectives(&self, objectives: Option<&Objectives>) -> Result<(), InputError> {
+        let Some(at) = &self.until_verdict else { return Ok(()) };
+        let groups: Vec<_> = self.groups().into_iter().map(targets).collect();
+        until_verdict::check(&groups, objectives, at)
+    }
+
+    /// Rejects loads that are to end with their verdict if several pods share them: no pod knows the requests of all while they run.
+    pub(in crate::tasks) fn check_pods(&self, pods: u32) -> Result<(), InputError> {
+        let Some(at) = self.until_verdict.as_ref().filter(|_| pods > 1) else { return Ok(()) };
+        let message = format!("`verdict` is not available for a load that {pods} pods share");
+        Err(InputError::new(at.clone(), message).with_hint("set `parallelism` to 1, or remove `until`"))
+    }
+
     /// Runs all loads. `notes` precede those of the loads.
     pub(in crate::tasks) async fn run(
         &self,
@@ -86,7 +107,9 @@ impl<L: Load> Plan<L> {
         let version = |name: &Option<String>| VersionMetrics { name: name.clone(), ..VersionMetrics::default() };
         let versions = self.versions.iter().map(version).collect();
         let blank = Contribution { versions, notes, ..Contribution::default() };
-        let end = run_all(&self.groups(), blank, cx).await;
+        let pods = cx.env.fleet.map_or(1, |fleet| fleet.share().count());
+        self.check_pods(u32::try_from(pods).unwrap_or(u32::MAX))?;
+        let end = run_all(&self.groups(), self.until_verdict.is_some(), blank, cx).await;
         if self.is_warmup { discarded(end) } else { end }
     }
 }

@@ -1,10 +1,14 @@
 //! Runs the loads of a task and collects their measurements.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::job::{JobContext, Load, run_together};
 use super::merge::MergedLoad;
 use super::rendezvous::Rendezvous;
+use super::targets::targets;
+use super::until_verdict::Judge;
 use super::{pairs, shared, watched};
 use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::{Contribution, VersionMetrics};
@@ -20,18 +24,24 @@ use crate::tasks::{TaskContext, TaskError};
 /// [`Concurrency::groups`]: super::concurrency::Concurrency::groups
 pub(super) async fn run_all<L: Load>(
     groups: &[Vec<&L>],
+    until_verdict: bool,
     mut result: Contribution,
     cx: &TaskContext<'_>,
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
     for (number, group) in groups.iter().enumerate() {
+        let judge = if until_verdict { Judge::new(targets(group.iter().copied()), cx.objectives) } else { None };
         let merged = match cx.env.fleet {
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
-            None => alone(group, cx).await,
+            None => alone(group, judge.as_ref(), cx).await,
         };
         let pairs = pairs::of_group(group, &merged, cx.objectives);
-        for (load, merged) in group.iter().zip(merged) {
+        for (index, (load, merged)) in group.iter().zip(merged).enumerate() {
+            let decided = merged.outcome.as_ref().map(|outcome| outcome.decided);
             merge(&mut result, &mut failures, *load, merged, cx);
+            if let (Some(judge), Some(decided)) = (&judge, decided) {
+                judge.complete(index, load.provider(), decided, &mut result.versions);
+            }
         }
         pairs.into_iter().for_each(|pairs| pairs.put(&mut result.versions));
         if result.interrupted {
@@ -57,11 +67,11 @@ pub(super) async fn run_share_all<L: Load>(
 }
 
 /// Runs loads at the same time in this pod alone.
-async fn alone<L: Load>(loads: &[&L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
+async fn alone<L: Load>(loads: &[&L], judge: Option<&Arc<Judge>>, cx: &TaskContext<'_>) -> Vec<MergedLoad> {
     let rendezvous = &Rendezvous::new(loads.len());
     let (env, objectives) = (cx.env, cx.objectives);
     let (share, stop) = (Share::WHOLE, cx.env.stop.clone());
-    let job = JobContext { env, objectives, share, stop, barrier: None, rendezvous, index: 0 };
+    let job = JobContext { env, objectives, share, stop, barrier: None, rendezvous, judge, index: 0 };
     run_together(loads, &job).await.into_iter().map(MergedLoad::of_single).collect()
 }
 

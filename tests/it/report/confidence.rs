@@ -160,6 +160,7 @@ pub fn comparisons() -> Experiment {
             metric: "http/latency-p95".into(),
             bound: Bound::Upper,
             limit: 50.0,
+            reference: None,
             verdict,
             n: 2_800,
             k,

@@ -1,0 +1,353 @@
+//! All looks at the loads of a group, and the decision to end them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::claim::{Claim, Statistic};
+use super::comparison::{self, Comparison};
+use super::share::{self, Looked, Requests, Rules, columns};
+use super::target::Target;
+use crate::confidence::blocks::Block;
+use crate::confidence::looks::FIRST;
+use crate::load::early_end::{EarlyEnd, LoadState};
+use crate::load::timeline::{MAX_INTERVALS, Timeline};
+use crate::model::contribution::VersionMetrics;
+use crate::model::counts::Counts;
+use crate::model::duration::GoDuration;
+use crate::model::load::{CLIENT_LIMIT, Decision, LoadRecord, Stopped};
+use crate::model::objectives::{Confidence, Objectives};
+use crate::model::series::Series;
+use crate::model::slo::Outcome;
+use crate::slo::load_validity;
+
+/// Objectives that the progress of a load names, those with the least evidence first.
+const MAX_SHOWN: usize = 3;
+
+/// Judges the objectives on the loads of a group after each second.
+pub(in crate::tasks::loadgen) struct Judge {
+    loads: Vec<JudgedLoad>,
+    claims: Vec<Claim>,
+    confidence: Confidence,
+    /// Number of objectives on each later version; on version 0, the relative ones do not apply.
+    objectives: usize,
+    /// Planned duration in seconds, the longest of all loads.
+    duration: f64,
+    decided: CancellationToken,
+    state: Mutex<State>,
+}
+
+/// A load, as looks see it.
+struct JudgedLoad {
+    target: Target,
+    /// Ages of requests in flight that are counted.
+    ages: Vec<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Newest state of each load; absent before its first second.
+    loads: Vec<Option<LoadState>>,
+    /// Loads that have ended.
+    left: BTreeSet<usize>,
+    /// Seconds of the last look.
+    looked: u64,
+    /// Result of each claim at the last look.
+    results: Vec<Option<Looked>>,
+    /// Looks at comparisons so far.
+    comparisons: usize,
+    is_stopped: bool,
+}
+
+impl Judge {
+    /// Creates the judge of the loads of a group; `None` if there are no objectives with a confidence.
+    pub(in crate::tasks::loadgen) fn new(targets: Vec<Target>, objectives: Option<&Objectives>) -> Option<Arc<Self>> {
+        let objectives = objectives?;
+        let confidence = objectives.confidence?;
+        let mut claims = Vec::new();
+        let mut loads = Vec::new();
+        let mut duration = Duration::ZERO;
+        for (index, target) in targets.into_iter().enumerate() {
+            let of_load = Claim::list(objectives, index, &target);
+            let mut ages: Vec<u64> = of_load.iter().filter_map(Claim::micros).collect();
+            // A request that is in flight for so long may become an error.
+            ages.push(u64::try_from(target.timeout.as_micros() / 2).unwrap_or(u64::MAX));
+            claims.extend(of_load);
+            duration = duration.max(target.duration.unwrap_or_default());
+            loads.push(JudgedLoad { target, ages });
+        }
+        let limits = &objectives.limits;
+        let state = State {
+            loads: loads.iter().map(|_| None).collect(),
+            results: claims.iter().map(|_| None).collect(),
+            ..State::default()
+        };
+        Some(Arc::new(Self {
+            loads,
+            claims,
+            confidence,
+            objectives: limits.upper.len() + limits.lower.len() + objectives.relative.upper.len(),
+            duration: duration.as_secs_f64(),
+            decided: CancellationToken::new(),
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// Returns the connection of a load to this judge.
+    pub(in crate::tasks::loadgen) fn early_end(self: &Arc<Self>, load: usize) -> EarlyEnd {
+        let judge = Arc::clone(self);
+        let ages = self.loads.get(load).map(|load| load.ages.clone()).unwrap_or_default();
+        EarlyEnd { look: Arc::new(move |state| judge.look(load, state)), ages, decided: self.decided.clone() }
+    }
+
+    /// Goes on without a load, which has ended. What it measured until then still counts.
+    pub(in crate::tasks::loadgen) fn leave(&self, load: usize) {
+        self.state.lock().left.insert(load);
+    }
+
+    /// Completes the records of a load, one for each version that responded.
+    pub(in crate::tasks::loadgen) fn complete(
+        &self,
+        load: usize,
+        provider: &str,
+        decided: Option<Duration>,
+        versions: &mut [VersionMetrics],
+    ) {
+        let state = self.state.lock();
+        for version in self.loads.get(load).map(|load| load.target.versions.as_slice()).unwrap_or_default() {
+            let Some(record) = versions.get_mut(*version).and_then(|version| version.load.get_mut(provider)) else {
+                continue;
+            };
+            record.until_verdict = true;
+            let all = self.claims.iter().zip(&state.results);
+            let of_version = all.filter(|(claim, _)| (claim.load, claim.version) == (load, *version));
+            let decisions = of_version.filter_map(|(claim, looked)| Some(decision(claim, looked.as_ref()?))).collect();
+            let confidence = 1.0 - self.alpha() / 2.0;
+            record.stopped = decided.map(|at| Stopped { at: GoDuration(at), confidence, decisions });
+        }
+    }
+
+    /// Renders the evidence on the objectives of a load: `p95 ≤ 50 msec: 62 % of the evidence`. Empty before the first look.
+    pub(in crate::tasks::loadgen) fn progress(&self, load: usize) -> String {
+        let state = self.state.lock();
+        let of_load = self.claims.iter().zip(&state.results).filter(|(claim, _)| claim.load == load);
+        let mut known: Vec<(String, u32)> = Vec::new();
+        for (claim, looked) in of_load {
+            let Some(looked) = looked else { continue };
+            // Rounded down, so that 100 % is a decision.
+            let percent = (looked.progress * 100.0).floor() as u32;
+            if claim.is_relative && looked.verdict == Outcome::Inconclusive {
+                continue;
+            }
+            let text = claim.text();
+            match known.iter_mut().find(|(other, _)| *other == text) {
+                // Of several versions, the one with the least evidence.
+                Some((_, least)) => *least = percent.min(*least),
+                None => known.push((text, percent)),
+            }
+        }
+        known.sort_by_key(|(_, percent)| *percent);
+        let shown = known.iter().take(MAX_SHOWN).map(|(text, percent)| format!("{text}: {percent} %"));
+        let list = shown.collect::<Vec<_>>().join(", ");
+        if list.is_empty() { list } else { format!("{list} of the evidence") }
+    }
+
+    fn alpha(&self) -> f64 {
+        1.0 - self.confidence.level
+    }
+
+    /// Takes the state of a load, and judges all of them once they have completed another second.
+    fn look(&self, load: usize, state: LoadState) {
+        let all = &mut *self.state.lock();
+        if let Some(slot) = all.loads.get_mut(load) {
+            *slot = Some(state);
+        }
+        let running = all.loads.iter().enumerate().filter(|(index, _)| !all.left.contains(index));
+        let seconds = running.map(|(_, state)| state.as_ref().map_or(0, |state| state.seconds)).min().unwrap_or(0);
+        if all.is_stopped || seconds <= all.looked || (seconds as f64) < FIRST {
+            return;
+        }
+        all.looked = seconds;
+        self.judge(all);
+        if self.is_decided(all) {
+            all.is_stopped = true;
+            self.decided.cancel();
+        }
+    }
+
+    fn judge(&self, all: &mut State) {
+        let series: Vec<Vec<Option<Series>>> =
+            all.loads.iter().map(|state| state.as_ref().map_or_else(Vec::new, origins)).collect();
+        let comparison = self.comparison(all);
+        for (claim, result) in self.claims.iter().zip(&mut all.results) {
+            let (Some(load), Some(Some(state))) = (self.loads.get(claim.load), all.loads.get(claim.load)) else {
+                continue;
+            };
+            if claim.is_relative {
+                let is_open = result.is_none_or(|looked| looked.verdict == Outcome::Inconclusive);
+                if let Some(comparison) = comparison.as_ref().filter(|_| is_open) {
+                    *result = self.compare(claim, &all.loads, comparison);
+                }
+                continue;
+            }
+            let origins = series.get(claim.load).map(Vec::as_slice).unwrap_or_default();
+            let rules = Rules {
+                alpha: self.alpha(),
+                objectives: self.objectives,
+                burst: self.confidence.burst.as_secs_f64(),
+                elapsed: state.elapsed.as_secs_f64(),
+            };
+            let looked =
+                claim.share().and_then(|share| share::look(&requests(claim, load, state, origins)?, share, &rules));
+            *result = looked;
+        }
+    }
+
+    /// Returns the rules of a look at comparisons, if one is due.
+    fn comparison(&self, all: &mut State) -> Option<Comparison> {
+        if !self.claims.iter().any(|claim| claim.is_relative) {
+            return None;
+        }
+        let planned = crate::confidence::looks::schedule(self.duration);
+        let due = planned.iter().filter(|at| **at <= all.looked as f64).count();
+        if due <= all.comparisons {
+            return None;
+        }
+        all.comparisons = due;
+        let alpha = crate::confidence::looks::alpha_per_look(self.alpha(), planned.len());
+        Some(Comparison { alpha, objectives: self.objectives })
+    }
+
+    /// Compares the version of a claim with version 0.
+    fn compare(&self, claim: &Claim, loads: &[Option<LoadState>], rules: &Comparison) -> Option<Looked> {
+        let provider = &self.loads.get(claim.load)?.target.provider;
+        let is_baseline = |load: &JudgedLoad| load.target.provider == *provider && load.target.versions.contains(&0);
+        let baseline = self.loads.iter().position(is_baseline)?;
+        comparison::look(
+            claim,
+            self.timeline(claim.load, claim.version, loads)?,
+            self.timeline(baseline, 0, loads)?,
+            rules,
+        )
+    }
+
+    /// Returns the requests of a version of a load.
+    fn timeline<'a>(&self, load: usize, version: usize, loads: &'a [Option<LoadState>]) -> Option<&'a Timeline> {
+        let state = loads.get(load)?.as_ref()?;
+        if self.loads.get(load)?.target.is_attributed { state.versions.get(version) } else { Some(&state.timeline) }
+    }
+
+    /// Returns true if every version is decided: one of its objectives is violated, or all are satisfied. A load that is not as asked proves
+    /// nothing.
+    fn is_decided(&self, all: &State) -> bool {
+        if self.claims.is_empty() || all.loads.iter().any(|state| state.as_ref().is_none_or(is_doubtful)) {
+            return false;
+        }
+        let versions: BTreeSet<usize> = self.claims.iter().map(|claim| claim.version).collect();
+        versions.into_iter().all(|version| {
+            let of_version = self.claims.iter().zip(&all.results).filter(|(claim, _)| claim.version == version);
+            let mut verdicts =
+                of_version.map(|(_, looked)| looked.map_or(Outcome::Inconclusive, |looked| looked.verdict));
+            verdicts.clone().any(|verdict| verdict == Outcome::Violated)
+                || verdicts.all(|verdict| verdict == Outcome::Satisfied)
+        })
+    }
+}
+
+/// Returns the series of each origin of a load: its versions and the unknown one, or the whole load.
+fn origins(state: &LoadState) -> Vec<Option<Series>> {
+    let timelines = if state.versions.is_empty() { std::slice::from_ref(&state.timeline) } else { &state.versions };
+    timelines.iter().map(|timeline| timeline.series(MAX_INTERVALS)).collect()
+}
+
+/// Counts the requests that a claim is about; `None` if they are not known.
+fn requests(claim: &Claim, load: &JudgedLoad, state: &LoadState, origins: &[Option<Series>]) -> Option<Requests> {
+    let position = if load.target.is_attributed { claim.version } else { 0 };
+    let series = origins.get(position)?.as_ref()?;
+    let micros = claim.micros();
+    let mut known = blocks(series, claim.statistic, micros)?;
+    let age =
+        micros.map_or_else(|| load.ages.len().checked_sub(1), |micros| load.ages.iter().position(|age| *age == micros));
+    let older = age.and_then(|age| state.older.get(age)).copied().unwrap_or(0) as f64;
+    // Requests that have not ended and are over the limit are bad ones now: without them, a stall would look like silence.
+    let mut possible = known.clone();
+    add_last(&mut possible, older);
+    let is_over = micros.is_some() && !load.target.is_attributed;
+    if is_over {
+        add_last(&mut known, older);
+    }
+    if let Some(unknown) = origins.last().and_then(Option::as_ref).filter(|_| load.target.is_attributed) {
+        for (block, unknown) in possible.iter_mut().zip(blocks(unknown, claim.statistic, micros)?) {
+            *block = Block { n: block.n + unknown.k, k: block.k + unknown.k };
+        }
+    }
+    let over_p90 = match claim.statistic {
+        Statistic::Percentile(_) => {
+            let p90 = series.over.iter().find(|over| over.percentile == Some(90.0))?;
+            (p90.limit < claim.slo.limit.0).then(|| columns(timed(series), &p90.counts))
+        }
+        Statistic::Errors | Statistic::None => None,
+    };
+    Some(Requests { known, possible, over_p90 })
+}
+
+fn add_last(blocks: &mut [Block], bad: f64) {
+    if let Some(last) = blocks.last_mut() {
+        *last = Block { n: last.n + bad, k: last.k + bad };
+    }
+}
+
+/// Returns the requests of a series by interval, and the bad ones among them. `micros` is the limit of a percentile.
+fn blocks(series: &Series, statistic: Statistic, micros: Option<u64>) -> Option<Vec<Block>> {
+    match statistic {
+        Statistic::Errors => Some(columns(&series.requests, &series.errors)),
+        Statistic::Percentile(_) => {
+            let limit = micros? as f64 / 1000.0;
+            let over = series.over.iter().find(|over| over.percentile.is_none() && over.limit == limit)?;
+            Some(columns(timed(series), &over.counts))
+        }
+        Statistic::None => None,
+    }
+}
+
+fn timed(series: &Series) -> &[u64] {
+    if series.timed.is_empty() { &series.requests } else { &series.timed }
+}
+
+/// Returns true if the measurements of a load would be inconclusive if it ended now.
+fn is_doubtful(state: &LoadState) -> bool {
+    let seconds = state.elapsed.as_secs_f64();
+    let requests = state.timeline.series(1).map_or(0, |series| series.requests.iter().sum());
+    let dropped = state.due.map_or(0, |due| due.saturating_sub(state.sent));
+    let limits = (CLIENT_LIMIT.to_owned(), state.client_limits);
+    let record = LoadRecord {
+        duration: GoDuration(state.elapsed),
+        requested_rate: state.due.map(|due| due as f64 / seconds),
+        achieved_rate: state.sent as f64 / seconds,
+        counts: Counts { requests, dropped, ..state.counts },
+        causes: [limits].into(),
+        ..LoadRecord::default()
+    };
+    load_validity::inconclusive_reason(&record).is_some()
+}
+
+fn decision(claim: &Claim, looked: &Looked) -> Decision {
+    Decision {
+        metric: claim.slo.metric.clone(),
+        bound: claim.bound,
+        limit: claim.slo.limit.0,
+        reference: claim.is_relative.then_some(0),
+        verdict: looked.verdict,
+        n: looked.n as u64,
+        k: looked.k as u64,
+        deff: looked.deff,
+        df: looked.df,
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -108,10 +108,10 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Error of each claim on a load's metrics: half of it is spent on the looks at a load that may end with its verdict.
+/// Error of each claim on a load's metrics: half of it is spent on the looks at a load that may end with its verdict, whether it did or not.
 pub(super) fn alpha(load: Option<&LoadRecord>, confidence: &Confidence) -> f64 {
     let alpha = 1.0 - confidence.level;
-    if load.is_some_and(|load| load.stopped.is_some()) { alpha / 2.0 } else { alpha }
+    if load.is_some_and(|load| load.until_verdict || load.stopped.is_some()) { alpha / 2.0 } else { alpha }
 }
 
 /// Looks up the values of a metric by its key; `None` if there are none that can be read.

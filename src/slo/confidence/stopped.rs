@@ -57,7 +57,7 @@ pub(super) fn note(case: &Case<'_>) -> Option<String> {
 
 fn decision<'a>(case: &Case<'a>) -> Option<&'a Decision> {
     let decisions = &case.load?.stopped.as_ref()?.decisions;
-    decisions.iter().find(|decision| {
+    decisions.iter().filter(|decision| decision.reference.is_none()).find(|decision| {
         decision.bound == case.bound && decision.limit == case.limit && decision.metric.to_string() == case.metric
     })
 }

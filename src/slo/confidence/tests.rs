@@ -448,6 +448,7 @@ fn a_load_that_ended_with_its_verdict_keeps_it() {
         metric: P95.into(),
         bound: Bound::Upper,
         limit: 50.0,
+        reference: None,
         verdict,
         n: 1_500,
         k,
@@ -474,6 +475,15 @@ fn a_load_that_ended_with_its_verdict_keeps_it() {
     let other = verdict(&document(good(), vec![decision(Satisfied, 10)]), &objectives(&[(RATE, 0.01)], &[], &[]));
     assert_eq!((other.method, other.confidence), (Some(Method::Binomial), Some(0.975)));
     assert!(other.reason.contains("the load ended with the verdict on other objectives"), "{}", other.reason);
+}
+
+#[test]
+fn a_load_that_no_look_ended_has_half_of_the_error_left() {
+    let mut document = insights(&[good()]);
+    record(&mut document, 0).until_verdict = true;
+    let limits = objectives(&[(P95, 50.0), (RATE, 0.01)], &[], &[]);
+    let verdicts = assess(&document, &limits).verdicts;
+    assert_eq!(verdicts.iter().map(|verdict| verdict.confidence).collect::<Vec<_>>(), [Some(0.975); 2]);
 }
 
 #[test]

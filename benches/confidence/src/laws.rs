@@ -84,6 +84,9 @@ const GROWTH: f64 = 0.2;
 /// Seconds in which requests of [`Law::Sticky`] share their mode.
 pub(crate) const STICK: f64 = 0.1;
 
+/// Function from the time of a request to its latency.
+type Sampler = Box<dyn FnMut(f64, &mut Random) -> f64>;
+
 impl Law {
     /// Simulates one run. Requests are evenly spaced, except in queues, where they arrive at random.
     pub(crate) fn run(self, load: Load, random: &mut Random, trace: &mut Trace) {
@@ -95,8 +98,8 @@ impl Law {
         }
     }
 
-    /// Returns a function from the time of a request and its number to its latency.
-    fn sampler(self, load: Load, random: &mut Random) -> Box<dyn FnMut(f64, &mut Random) -> f64> {
+    /// Returns the sampler of one run.
+    fn sampler(self, load: Load, random: &mut Random) -> Sampler {
         match self {
             Law::Exponential => Box::new(|_, random| BASE * random.exponential()),
             Law::Lognormal(sigma) => Box::new(move |_, random| BASE * (sigma * random.normal()).exp()),

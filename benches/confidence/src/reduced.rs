@@ -63,6 +63,7 @@ fn independent_requests_keep_most_of_their_worth() {
 
 /// Prints false promotions and false rollbacks side by side (`--nocapture`), and holds ours to its promise.
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of all judges side by side, for `--nocapture`")]
 fn our_false_verdicts_are_rarer_than_those_of_the_point_rule_and_of_mann_whitney() {
     let mut worst = [[0; 2]; JUDGES.len()];
     let mut lines = Vec::new();

@@ -87,11 +87,11 @@ impl Resolved {
 
     /// Finds tasks that several pods cannot share.
     pub(crate) fn check_pods(&self, pods: u32) -> Result<(), InputErrors> {
-        let check = |(index, task): (usize, &Box<dyn Task>)| {
+        let mut errors = Vec::new();
+        for (index, task) in self.tasks.iter().enumerate() {
             let at = FieldPath::root().key("spec").index(index);
-            task.check_pods(pods).err().map(|error| error.under(at))
-        };
-        let errors: Vec<InputError> = self.tasks.iter().enumerate().filter_map(check).collect();
+            errors.extend(task.check_pods(pods).err().map(|error| error.under(at)));
+        }
         InputErrors::check(errors, ()).map_err(|errors| self.locate(errors))
     }
 

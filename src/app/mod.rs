@@ -3,7 +3,9 @@
 //! Nothing here prints or knows exit codes.
 
 pub(crate) mod assert;
+pub(crate) mod assess;
 pub(crate) mod cluster;
+pub(crate) mod compare;
 pub(crate) mod controllers;
 pub(crate) mod env;
 pub(crate) mod error;

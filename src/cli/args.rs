@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::style::Style;
-use super::{assert, completion, controllers, demo, k, report, run, schema, validate, version};
+use super::{assert, assess, compare, completion, controllers, demo, k, report, run, schema, validate, version};
 
 /// Run experiments against services and ML models, check SLOs, and report the result.
 #[derive(Debug, Parser)]
@@ -30,6 +30,10 @@ pub(super) enum Command {
     Run(run::RunArgs),
     /// Check conditions on an experiment: exit code 0 if they hold, 1 if not
     Assert(assert::AssertArgs),
+    /// Judge a saved experiment again, with other objectives or a confidence
+    Assess(assess::AssessArgs),
+    /// Compare a saved experiment with another one
+    Compare(compare::CompareArgs),
     /// Report on an experiment as text, HTML or JSON
     Report(report::ReportArgs),
     /// Check an experiment document or values without running anything

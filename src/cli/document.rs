@@ -52,26 +52,25 @@ impl DocumentArgs {
     /// Reads the document.
     pub(crate) async fn load(&self) -> Result<Experiment, StoreError> {
         match &self.file {
-            Some(file) if file.as_os_str() == "-" => self.parsed(read_document(std::io::stdin().lock())),
-            // Process substitution in a shell. Waits for the writer.
-            Some(file) if is_stream(file) => self.parsed(File::open(file).and_then(read_document)),
-            _ => FileStore::new(self.path()).load().await,
+            Some(file) => read(file).await,
+            None => FileStore::new(self.path()).load().await,
         }
     }
 
-    fn parsed(&self, content: std::io::Result<Vec<u8>>) -> Result<Experiment, StoreError> {
-        let location = || self.location();
-        let content =
-            content.map_err(|source| StoreError::Unavailable { action: "read", location: location(), source })?;
-        parse(content).map_err(|source| StoreError::Invalid { location: location(), source })
+    /// Returns the store of the document, and its directory; `None` if it is a stream, to which nothing can be saved.
+    pub(crate) fn store(&self) -> Option<(FileStore, PathBuf)> {
+        let path = self.path();
+        if path.as_os_str() == "-" || is_stream(&path) {
+            return None;
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        Some((FileStore::new(path), directory))
     }
 
     /// Name of the document in messages.
     pub(crate) fn location(&self) -> String {
-        match self.path() {
-            path if path.as_os_str() == "-" => "standard input".to_owned(),
-            path => path.display().to_string(),
-        }
+        location(&self.path())
     }
 
     fn path(&self) -> PathBuf {
@@ -82,6 +81,29 @@ impl DocumentArgs {
     pub(crate) fn can_change(&self) -> bool {
         self.path().as_os_str() != "-"
     }
+}
+
+/// Reads a document from a file, a pipe, or standard input (`-`).
+pub(crate) async fn read(path: &Path) -> Result<Experiment, StoreError> {
+    if path.as_os_str() == "-" {
+        return parsed(read_document(std::io::stdin().lock()), path);
+    }
+    if is_stream(path) {
+        // Process substitution in a shell. Waits for the writer.
+        return parsed(File::open(path).and_then(read_document), path);
+    }
+    FileStore::new(path).load().await
+}
+
+/// Name of a document in messages.
+pub(crate) fn location(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn parsed(content: std::io::Result<Vec<u8>>, path: &Path) -> Result<Experiment, StoreError> {
+    let location = || location(path);
+    let content = content.map_err(|source| StoreError::Unavailable { action: "read", location: location(), source })?;
+    parse(content).map_err(|source| StoreError::Invalid { location: location(), source })
 }
 
 /// Reads a document that must exist.

@@ -2,6 +2,8 @@
 
 mod args;
 mod assert;
+mod assess;
+mod compare;
 mod completion;
 mod controllers;
 mod demo;
@@ -67,6 +69,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, AppError> {
     match cli.command {
         Command::Run(args) => run::run(args, &globals).await,
         Command::Assert(args) => assert::run(args).await,
+        Command::Assess(args) => assess::run(args, &globals).await,
+        Command::Compare(args) => compare::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Validate(args) => validate::run(args).await,
         Command::Demo(args) => demo::run(args, &globals).await,

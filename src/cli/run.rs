@@ -1,5 +1,7 @@
 //! `iter8 run`: runs an experiment from values, or runs the document in the run directory again.
 
+use std::fmt::Display;
+
 use clap::Args;
 use serde_json::json;
 
@@ -160,6 +162,11 @@ pub(crate) fn lock(run_dir: &RunDirArgs, is_new: bool, store: &FileStore) -> Res
         std::fs::create_dir_all(&run_dir.run_dir)
             .map_err(|error| AppError::outside(format!("cannot create directory {directory}")).caused_by(error))?;
     }
+    lock_directory(store, &directory)
+}
+
+/// Locks the directory of a document that exists.
+pub(crate) fn lock_directory(store: &FileStore, directory: &dyn Display) -> Result<RunLock, AppError> {
     match store.lock() {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(AppError::outside(format!("another run is active in directory {directory}"))

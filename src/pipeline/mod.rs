@@ -9,6 +9,7 @@
 //! | [`measured`] | SLOs that nothing measures |
 //! | [`driver`] | a whole run: earlier result, loop, end of the distributed run |
 //! | [`rollout`] | a rollout in steps: one loop per analysis |
+//! | [`reassess`] | a saved document, judged again |
 //! | [`run_loop`] | one loop: every task once |
 //! | [`distributed`] | a worker pod's share of the loads |
 //! | [`document`] | the experiment document while it is run |
@@ -19,6 +20,7 @@ mod distributed;
 mod document;
 mod driver;
 mod measured;
+pub(crate) mod reassess;
 mod rollout;
 mod run_loop;
 mod spec_digest;

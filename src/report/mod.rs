@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file, the environment or the network: the same document gives the same bytes. The [`view`] interprets
 //! the document; each format only writes the view. A new format is one file and one row of [`FORMATS`].
 
+pub(crate) mod comparison;
 mod html;
 mod interval;
 mod json;

@@ -7,7 +7,7 @@ mod loops;
 mod observations;
 mod rollout;
 mod splits;
-mod table;
+pub(in crate::report) mod table;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,15 +1,28 @@
 //! Kinds of comparison with version 0.
 
+use serde::Serialize;
+
 use crate::model::metric_name::{Aggregation, MetricName, MetricRef};
 use crate::slo::load_validity::named_statistic;
 
 /// Value that is compared with a limit relative to version 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Comparison {
     /// The candidate's value minus that of version 0.
     Difference,
     /// The candidate's value divided by that of version 0.
     Ratio,
+}
+
+impl Comparison {
+    /// Returns the value of equal metrics.
+    pub(crate) fn no_difference(self) -> f64 {
+        match self {
+            Self::Difference => 0.0,
+            Self::Ratio => 1.0,
+        }
+    }
 }
 
 /// Returns how a metric is compared with that of version 0: rates by their difference, percentiles and means by their ratio. `None` for

@@ -25,7 +25,7 @@ pub(crate) fn first(experiment: &Experiment) -> Option<String> {
 }
 
 /// Returns the first contradiction between the tasks of the spec, their records and the counters of the newest loop.
-pub(super) fn of_tasks(experiment: &Experiment) -> Option<String> {
+pub(crate) fn of_tasks(experiment: &Experiment) -> Option<String> {
     let result = experiment.result.as_ref().filter(|result| result.has_records())?;
     let (spec, records) = (&experiment.spec, &result.tasks);
     if spec.len() != records.len() {

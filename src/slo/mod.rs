@@ -2,6 +2,7 @@
 
 pub(crate) mod assertion;
 pub mod assess;
+pub(crate) mod compare;
 pub(crate) mod comparison;
 pub(crate) mod condition;
 mod confidence;

@@ -3,6 +3,7 @@
 //! `consecutive` and `failureLimit` also consider earlier loops. Unlike objectives, both may change between loops, because they
 //! judge the per-loop records of the document. So may `confidence`, which says how sure the verdicts on a loop are.
 
+pub(crate) mod again;
 mod confidence;
 mod relative;
 
@@ -262,6 +263,10 @@ fn check_name(metric: &MetricRef, path: impl Into<FieldPath>) -> Result<(), Inpu
 }
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    Ok(Box::new(read(spec)?))
+}
+
+fn read(spec: &TaskSpec) -> Result<Assess, InputError> {
     // As in Iter8, null is absent, and a task without objectives runs; nothing is satisfied then.
     let with = without_nulls(spec.with.clone().filter(|with| !with.is_null()).unwrap_or_else(|| json!({})));
     let with: AssessWith = typed(&with, "with")?;
@@ -279,7 +284,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let min_samples = with.min_samples.map_or(0, |count| count.0);
     let confidence = confidence("with.", with.confidence, with.burst, with.strict)?;
     let objectives = Objectives { limits: with.slos, relative: with.relative, confidence };
-    Ok(Box::new(Assess { objectives, rule, min_samples }))
+    Ok(Assess { objectives, rule, min_samples })
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {

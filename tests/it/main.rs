@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod arrival;
+mod assess;
 mod attribution;
 mod bad_input;
 mod chart;
+mod compare;
 mod compat;
 mod confidence;
 mod contributing;

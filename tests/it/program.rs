@@ -32,7 +32,7 @@ fn the_readme_lists_all_tasks() {
 #[test]
 fn every_command_has_help() {
     let cli = CliCase::new();
-    for command in ["run", "assert", "report", "validate", "demo", "schema", "completion"] {
+    for command in ["run", "assert", "assess", "compare", "report", "validate", "demo", "schema", "completion"] {
         let output = cli.run([command, "--help"]);
         assert_eq!(output.code, Some(0), "{command}");
         assert!(output.stdout.contains("Examples:"), "{command}: {}", output.stdout);

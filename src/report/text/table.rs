@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::prose;
 
 /// A table of one named column and one column per title.
-pub(super) struct Table {
+pub(in crate::report) struct Table {
     rows: Vec<(String, Vec<String>)>,
     /// Text below a row, by its index.
     notes: BTreeMap<usize, String>,
@@ -51,7 +51,7 @@ impl Table {
 }
 
 /// Wraps text to lines of at most `width` characters; a longer word is broken.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(in crate::report) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();

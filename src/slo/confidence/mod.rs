@@ -40,7 +40,7 @@ mod stopped;
 mod words;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 

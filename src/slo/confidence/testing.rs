@@ -17,7 +17,7 @@ use crate::slo::judge::judge_objectives;
 
 /// A load of one version: latencies in µs of each interval, and the errors among its requests.
 #[derive(Clone, Default)]
-pub(super) struct TestLoad {
+pub(in crate::slo) struct TestLoad {
     pub intervals: Vec<(Vec<u64>, u64)>,
     /// Limits in msec whose exceedances are counted.
     pub limits: Vec<f64>,
@@ -25,7 +25,12 @@ pub(super) struct TestLoad {
 
 impl TestLoad {
     /// Intervals of `count` requests each, of which `slow(interval)` take `slow_micros` and the others 10 ms.
-    pub fn with_slow(intervals: usize, count: u64, slow_micros: u64, slow: impl Fn(usize) -> u64) -> Self {
+    pub(in crate::slo) fn with_slow(
+        intervals: usize,
+        count: u64,
+        slow_micros: u64,
+        slow: impl Fn(usize) -> u64,
+    ) -> Self {
         let interval = |at: usize| {
             let slow = slow(at).min(count);
             let latencies = (0..count).map(|request| if request < slow { slow_micros } else { 10_000 });
@@ -35,7 +40,7 @@ impl TestLoad {
     }
 
     /// Intervals of `count` requests each, of which `errors(interval)` fail.
-    pub fn with_errors(intervals: usize, count: u64, errors: impl Fn(usize) -> u64) -> Self {
+    pub(in crate::slo) fn with_errors(intervals: usize, count: u64, errors: impl Fn(usize) -> u64) -> Self {
         let interval = |at: usize| ((0..count).map(|request| 9_000 + request * 7).collect(), errors(at));
         Self { intervals: (0..intervals).map(interval).collect(), limits: vec![50.0] }
     }
@@ -92,7 +97,7 @@ impl TestLoad {
 }
 
 /// Insights of these loads, one per version, as provider `http` measures them.
-pub(super) fn insights(loads: &[TestLoad]) -> Insights {
+pub(in crate::slo) fn insights(loads: &[TestLoad]) -> Insights {
     let mut insights = Insights { num_versions: loads.len(), ..Insights::default() };
     let meta =
         |kind, units: Option<&str>| MetricMeta { description: String::new(), units: units.map(str::to_owned), kind };
@@ -128,12 +133,12 @@ pub(super) fn insights(loads: &[TestLoad]) -> Insights {
     insights
 }
 
-pub(super) fn slo(metric: &str, limit: f64) -> Slo {
+pub(in crate::slo) fn slo(metric: &str, limit: f64) -> Slo {
     Slo { metric: metric.into(), limit: Number(limit) }
 }
 
 /// Objectives at 95 %.
-pub(super) fn objectives(upper: &[(&str, f64)], lower: &[(&str, f64)], relative: &[(&str, f64)]) -> Objectives {
+pub(in crate::slo) fn objectives(upper: &[(&str, f64)], lower: &[(&str, f64)], relative: &[(&str, f64)]) -> Objectives {
     let slos = |limits: &[(&str, f64)]| limits.iter().map(|(metric, limit)| slo(metric, *limit)).collect::<Vec<Slo>>();
     Objectives {
         limits: SloLimits { upper: slos(upper), lower: slos(lower) },
@@ -142,17 +147,17 @@ pub(super) fn objectives(upper: &[(&str, f64)], lower: &[(&str, f64)], relative:
     }
 }
 
-pub(super) fn assess(insights: &Insights, objectives: &Objectives) -> Assessment {
+pub(in crate::slo) fn assess(insights: &Insights, objectives: &Objectives) -> Assessment {
     judge_objectives(insights, objectives)
 }
 
 /// The verdict on the only objective and version.
-pub(super) fn verdict(insights: &Insights, objectives: &Objectives) -> Verdict {
+pub(in crate::slo) fn verdict(insights: &Insights, objectives: &Objectives) -> Verdict {
     let [verdict] = <[Verdict; 1]>::try_from(assess(insights, objectives).verdicts).unwrap();
     verdict
 }
 
 /// The verdict on one upper limit for one version.
-pub(super) fn upper(load: &TestLoad, metric: &str, limit: f64) -> Verdict {
+pub(in crate::slo) fn upper(load: &TestLoad, metric: &str, limit: f64) -> Verdict {
     verdict(&insights(std::slice::from_ref(load)), &objectives(&[(metric, limit)], &[], &[]))
 }

@@ -9,11 +9,11 @@ use super::finding::Finding;
 use super::{mean_ratio, percentile_ratio, rate_difference};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
-use crate::model::load::LoadRecord;
+use crate::model::load::{Decision, LoadRecord};
 use crate::model::metric::Reading;
 use crate::model::metric_name::Aggregation;
 use crate::model::objectives::Confidence;
-use crate::model::slo::{Method, Verdict};
+use crate::model::slo::{Method, Outcome, Verdict};
 use crate::slo::comparison::{Comparison, comparison};
 use crate::slo::relative::BASELINE;
 
@@ -42,7 +42,20 @@ pub(super) fn judge(insights: &Insights, verdict: &Verdict, confidence: &Confide
         Comparison::Ratio => of_distributions(&case),
     };
     let method = if comparison == Comparison::Difference { Method::Difference } else { Method::Ratio };
-    Some(judged.unwrap_or_else(|reason| Finding::open(method, case.alpha, format!("{}; {reason}", verdict.reason))))
+    let finding =
+        judged.unwrap_or_else(|reason| Finding::open(method, case.alpha, format!("{}; {reason}", verdict.reason)));
+    Some(if is_decision(&case, finding.outcome) { Finding { method: Method::AlwaysValid, ..finding } } else { finding })
+}
+
+/// Returns true if the load ended with this outcome among its decisions.
+fn is_decision(case: &Compared<'_>, outcome: Outcome) -> bool {
+    let stopped = case.loads[0].and_then(|load| load.stopped.as_ref());
+    let is_own = |decision: &Decision| {
+        let is_same =
+            decision.limit == case.verdict.limit && decision.metric.to_string() == case.verdict.metric.to_string();
+        is_same && decision.reference == Some(BASELINE) && decision.verdict == outcome
+    };
+    outcome != Outcome::Inconclusive && stopped.is_some_and(|stopped| stopped.decisions.iter().any(is_own))
 }
 
 /// Returns true if both loads started within half an interval of each other.

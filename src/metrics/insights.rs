@@ -85,6 +85,9 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         insights.relative = (!assessment.relative.upper.is_empty()).then(|| assessment.relative.clone());
         insights.slos_satisfied = Some(assessment.satisfied.clone());
         insights.verdicts = assessment.verdicts.clone();
+        insights.rewards = (!assessment.rewards.is_empty()).then(|| assessment.rewards.clone());
+        insights.rewards_winners = assessment.rewards_winners.clone();
+        insights.reward_verdicts = assessment.reward_verdicts.clone();
         if let Some(record) = &assessment.record {
             loop_records::keep(&mut insights.loops, record);
         }

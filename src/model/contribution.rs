@@ -11,6 +11,7 @@ use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::Missing;
 use super::objectives::RelativeLimits;
+use super::reward::{RewardVerdict, Rewards, RewardsWinners};
 use super::rollout::RolloutRecord;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 use super::split::Split;
@@ -110,6 +111,15 @@ pub struct Assessment {
     pub satisfied: SloMatrix,
     /// One verdict per objective and version.
     pub verdicts: Vec<Verdict>,
+    /// Metrics that decide which version is the best.
+    #[serde(skip_serializing_if = "Rewards::is_empty")]
+    pub rewards: Rewards,
+    /// Iter8's form of the best versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewards_winners: Option<RewardsWinners>,
+    /// Best versions of each reward.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reward_verdicts: Vec<RewardVerdict>,
     /// Result of this loop alone, kept together with those of earlier loops.
     pub record: Option<LoopRecord>,
 }

@@ -12,6 +12,7 @@ use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use super::objectives::RelativeLimits;
+use super::reward::{RewardVerdict, Rewards, RewardsWinners};
 use super::slo::{SloLimits, SloMatrix, Verdict};
 use super::split::Split;
 
@@ -49,6 +50,15 @@ pub struct Insights {
     /// Iter8's verdicts on the SLOs.
     #[serde(rename = "SLOsSatisfied", skip_serializing_if = "Option::is_none")]
     pub slos_satisfied: Option<SloMatrix>,
+    /// Metrics that decide which of the satisfied versions is the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<Rewards>,
+    /// Best version of each reward, by index, as in Iter8 v0.14.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewards_winners: Option<RewardsWinners>,
+    /// Best versions of each reward, with those that are not told apart, and the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reward_verdicts: Vec<RewardVerdict>,
     /// Per version: the newest loop's distribution by metric, at full resolution.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub histograms: Vec<BTreeMap<String, EncodedHistogram>>,

@@ -21,6 +21,7 @@ pub mod object;
 pub mod objectives;
 pub mod path;
 pub mod readable;
+pub mod reward;
 pub mod rollout;
 pub mod secret_key;
 pub(crate) mod serde_words;

@@ -15,7 +15,7 @@ use crate::model::loops::LoopRecord;
 use crate::model::rollout::{RolloutRecord, StepRecord};
 use crate::ports::{DocumentStore, Files, StoreError};
 use crate::redact::{self, RequestSecrets};
-use crate::slo::split;
+use crate::slo::{reward, split};
 use crate::tasks::Task;
 
 /// Name of the task that judges.
@@ -165,6 +165,8 @@ impl<'a> Document<'a> {
             // These belong to the previous loop; this loop has none until it is assessed.
             insights.verdicts.clear();
             insights.slos_satisfied = None;
+            insights.rewards_winners = None;
+            insights.reward_verdicts.clear();
             insights.splits.clear();
         }
         result.num_loops
@@ -228,6 +230,7 @@ impl<'a> Document<'a> {
         insights::merge(insights, contribution).map_err(|error| error.to_string())?;
         if contribution.split.is_some() {
             split::apply(insights, number);
+            reward::withdraw(insights);
         }
         Ok(())
     }

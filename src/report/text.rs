@@ -50,6 +50,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     tasks(&mut out, &view.tasks);
     slos(&mut out, &view);
     verdicts(&mut out, &view);
+    rewards(&mut out, &view);
     splits::section(&mut out, &view);
     loops::section(&mut out, &view);
     metrics(&mut out, &view);
@@ -239,6 +240,20 @@ fn verdicts(out: &mut String, view: &ReportView) {
     }
     more(out, view.verdicts.len(), MAX_REASONS);
     interval::caveats(out, view);
+}
+
+fn rewards(out: &mut String, view: &ReportView) {
+    if view.rewards.is_empty() {
+        return;
+    }
+    heading(out, "Rewards: the best of the satisfied versions");
+    for reward in view.rewards.iter().take(MAX_REASONS) {
+        let best: Vec<String> = reward.best.iter().map(|name| squeezed(&one_line(name), MAX_VERSION)).collect();
+        let best = if best.is_empty() { "none".to_owned() } else { best.join(" or ") };
+        let _ = writeln!(out, "  {best}");
+        prose(out, "      ", &reward.reason);
+    }
+    more(out, view.rewards.len(), MAX_REASONS);
 }
 
 fn more(out: &mut String, count: usize, listed: usize) {

@@ -11,6 +11,7 @@ mod failures;
 mod metrics;
 mod objectives;
 mod observations;
+mod rewards;
 mod rollout;
 mod slos;
 mod splits;
@@ -34,6 +35,7 @@ use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::model::load::{LoadRecord, Spacing};
 use crate::model::metric::MetricType;
+use crate::model::reward::Goal;
 use crate::model::slo::{Bound, Dependence, Method, Needs, Outcome};
 use crate::model::split::Split;
 
@@ -53,6 +55,9 @@ pub struct ReportView {
     /// Sentences on the limits of verdicts with confidence; absent if there are no such verdicts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
+    /// Best versions by each reward; absent if there are no rewards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rewards: Vec<RewardReport>,
     /// Splits of traffic that the newest loop compared with the expected ones, with the document's keys.
     pub splits: Vec<Split>,
     /// One entry per version and load, in order; loads without a success first.
@@ -98,6 +103,19 @@ impl ReportView {
     pub fn metrics(&self) -> BTreeMap<&String, &MetricReport> {
         self.versions.iter().rev().flat_map(|version| &version.metrics).collect()
     }
+}
+
+/// Best versions by one reward.
+#[derive(Clone, Debug, Serialize)]
+pub struct RewardReport {
+    pub metric: String,
+    /// `max` or `min`.
+    pub goal: Goal,
+    /// Names of the versions: several if they are not told apart, empty if there is none.
+    pub best: Vec<String>,
+    /// Confidence with which the other versions are worse; `null` if the values alone decide.
+    pub confidence: Option<f64>,
+    pub reason: String,
 }
 
 /// The experiment at a glance.

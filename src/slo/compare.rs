@@ -110,27 +110,33 @@ fn worst(verdicts: &[Verdict]) -> Option<Outcome> {
 
 /// Builds an experiment with A as version 0 and B as version 1.
 fn paired(a: Side<'_>, b: Side<'_>) -> Insights {
-    fn of<T: Clone + Default>(list: fn(&Insights) -> &Vec<T>, sides: [Side<'_>; 2]) -> Vec<T> {
-        sides.map(|side| list(side.insights).get(side.version).cloned().unwrap_or_default()).into()
-    }
-    let sides = [a, b];
-    let mut load: Vec<BTreeMap<String, LoadRecord>> = of(|insights| &insights.load, sides);
-    for record in load.iter_mut().flat_map(BTreeMap::values_mut) {
+    let mut pair = versions([a, b].map(|side| (side.insights, side.version)));
+    for record in pair.load.iter_mut().flat_map(BTreeMap::values_mut) {
         // Different runs share no disturbance that would cancel, and their early ends were decided on other objectives.
         (record.start, record.stopped) = (None, None);
         record.pairs.clear();
     }
-    let infos = [a, b].map(|side| side.insights.metrics_info.clone());
+    let name = |side: Side<'_>| VersionName { version: side.name.to_owned(), ..VersionName::default() };
+    pair.version_names = vec![name(a), name(b)];
+    pair
+}
+
+/// Builds an experiment of two measured versions.
+pub(super) fn versions(sides: [(&Insights, usize); 2]) -> Insights {
+    fn of<T: Clone + Default>(list: fn(&Insights) -> &Vec<T>, sides: [(&Insights, usize); 2]) -> Vec<T> {
+        sides.map(|(insights, version)| list(insights).get(version).cloned().unwrap_or_default()).into()
+    }
+    let infos = sides.map(|(insights, _)| insights.metrics_info.clone());
     Insights {
         num_versions: 2,
-        version_names: sides.map(|side| VersionName { version: side.name.to_owned(), ..VersionName::default() }).into(),
+        version_names: of(|insights| &insights.version_names, sides),
         metrics_info: infos.into_iter().rev().flatten().collect(),
         non_hist_metric_values: of(|insights| &insights.non_hist_metric_values, sides),
         hist_metric_values: of(|insights| &insights.hist_metric_values, sides),
         summary_metric_values: of(|insights| &insights.summary_metric_values, sides),
         histograms: of(|insights| &insights.histograms, sides),
         observations: of(|insights| &insights.observations, sides),
-        load,
+        load: of(|insights| &insights.load, sides),
         ..Insights::default()
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod load_validity;
 pub mod loops;
 mod planned_slos;
 pub(crate) mod relative;
+pub(crate) mod reward;
 pub(crate) mod rollout;
 pub(crate) mod sample_minimum;
 pub(crate) mod split;

@@ -26,12 +26,13 @@ use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
 use crate::model::objectives::{Objectives, RelativeLimits};
 use crate::model::path::FieldPath;
+use crate::model::reward::Rewards;
 use crate::model::slo::{Outcome, Slo, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
 use crate::slo::assertion::sentence;
 use crate::slo::judge::judge_objectives;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
-use crate::slo::sample_minimum;
+use crate::slo::{reward, sample_minimum};
 use crate::values::input::{InputError, typed};
 use crate::values::without_nulls;
 
@@ -70,6 +71,8 @@ struct AssessValues {
     /// Longest burst of errors or slow requests that a load with `until: verdict` may end before it has seen; 0 if requests are
     /// independent of each other until seen otherwise. Default: 100ms.
     burst: Option<Burst>,
+    /// Metrics that decide which of the versions that satisfy all objectives is the best: the highest (`max`) or lowest (`min`) value.
+    rewards: Option<Rewards>,
     /// Makes verdicts on metrics without an interval inconclusive: single numbers, deviations, extremes. Default: false.
     strict: Option<bool>,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
@@ -114,6 +117,8 @@ struct AssessWith {
     confidence: Option<Number>,
     /// Longest burst of errors or slow requests that a load with `until: verdict` may end before it has seen. Default: 100ms.
     burst: Option<Burst>,
+    /// Metrics that decide which of the versions that satisfy all objectives is the best.
+    rewards: Option<Rewards>,
     /// Makes verdicts on metrics without an interval inconclusive. Default: false.
     strict: Option<bool>,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
@@ -225,6 +230,10 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
         Some(LoopRule::FailureLimit(count)) => with["failureLimit"] = json!(count),
         None => {}
     }
+    if let Some(rewards) = values.rewards.filter(|rewards| !rewards.is_empty()) {
+        check_rewards(&rewards, &FieldPath::root().key("rewards"))?;
+        with["rewards"] = json!(rewards);
+    }
     if let Some(Count(minimum)) = values.min_samples {
         with["minSamples"] = json!(minimum);
     }
@@ -284,7 +293,17 @@ fn read(spec: &TaskSpec) -> Result<Assess, InputError> {
     let min_samples = with.min_samples.map_or(0, |count| count.0);
     let confidence = confidence("with.", with.confidence, with.burst, with.strict)?;
     let objectives = Objectives { limits: with.slos, relative: with.relative, confidence };
-    Ok(Assess { objectives, rule, min_samples })
+    let rewards = with.rewards.unwrap_or_default();
+    check_rewards(&rewards, &FieldPath::from("with").key("rewards"))?;
+    Ok(Assess { objectives, rewards, rule, min_samples })
+}
+
+fn check_rewards(rewards: &Rewards, at: &FieldPath) -> Result<(), InputError> {
+    let lists = [("max", &rewards.max), ("min", &rewards.min)];
+    lists.into_iter().try_for_each(|(goal, metrics)| {
+        let mut all = metrics.iter().enumerate();
+        all.try_for_each(|(index, metric)| check_name(metric, at.clone().key(goal).index(index)))
+    })
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -297,6 +316,7 @@ fn values_schema(_name: &str, generator: &mut SchemaGenerator) -> Schema {
 
 struct Assess {
     objectives: Objectives,
+    rewards: Rewards,
     rule: Option<LoopRule>,
     min_samples: u64,
 }
@@ -323,6 +343,12 @@ impl Assess {
         let mut assessment = judge_objectives(insights, &objectives);
         sample_minimum::apply(&mut assessment, insights, self.min_samples);
         loops::judge(&mut assessment, insights, self.rule, this);
+        if !self.rewards.is_empty() {
+            let verdicts = reward::judge(insights, &assessment.verdicts, &self.rewards, confidence.as_ref());
+            assessment.rewards = self.rewards.clone();
+            assessment.rewards_winners = Some(reward::winners(&verdicts));
+            assessment.reward_verdicts = verdicts;
+        }
         let notes = notes(insights, &assessment);
         Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
     }
@@ -422,8 +448,8 @@ mod tests {
         rule: Option<LoopRule>,
         this: &ThisLoop,
     ) -> Result<Contribution, InputError> {
-        Assess { objectives: Objectives { limits: limits.clone(), ..Objectives::default() }, rule, min_samples: 0 }
-            .judge(insights, this)
+        let objectives = Objectives { limits: limits.clone(), ..Objectives::default() };
+        Assess { objectives, rewards: Rewards::default(), rule, min_samples: 0 }.judge(insights, this)
     }
 
     fn spec(values: Value) -> Result<TaskSpec, InputError> {

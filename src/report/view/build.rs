@@ -2,7 +2,7 @@
 
 use super::{
     LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, caveats,
-    failures, metrics, objectives, observations, rollout, slos, splits, trends,
+    failures, metrics, objectives, observations, rewards, rollout, slos, splits, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
@@ -51,10 +51,11 @@ impl ReportView {
             summary.outcome = Overall::Invalid;
             summary.contradiction = Some(redact_text(&contradiction));
         }
+        let rewards = result.insights.as_ref().map(rewards::of).unwrap_or_default();
         let rollout = experiment.rollout().map(rollout::of);
         let caveats = caveats::of(&verdicts, &load);
         let tasks = tasks(experiment, result);
-        Self { summary, rollout, tasks, versions, verdicts, caveats, splits, load, loops, trends }
+        Self { summary, rollout, tasks, versions, verdicts, caveats, rewards, splits, load, loops, trends }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod cursor;
 mod exponential;
+mod lengthen;
 mod share;
 pub mod stages;
 

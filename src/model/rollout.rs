@@ -3,6 +3,7 @@
 //! The record is the state of the rollout: after a kill, the next run continues from it. It is saved before and after the traffic moves.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -47,6 +48,12 @@ impl RolloutRecord {
     /// Returns the current step.
     pub fn current(&self) -> Option<&StepRecord> {
         self.steps.get(self.step)
+    }
+
+    /// Returns the multiple of the load in the values with which the current step is analyzed.
+    pub(crate) fn times(&self) -> f64 {
+        let step = self.current().filter(|_| self.phase == RolloutPhase::Progressing);
+        step.and_then(|step| step.extension).map_or(1.0, |extension| extension.times())
     }
 
     /// Returns true if the newest analysis of the current step was violated.
@@ -138,4 +145,51 @@ pub struct StepRecord {
     /// Reason for that result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Load of further analyses of the step, if an inconclusive one has asked for more requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
+}
+
+/// Load of an analysis that is repeated with more requests.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Extension {
+    /// Requests of the version whose verdict needs the most.
+    pub requests: u64,
+    /// Multiple of the load in the values, from 1 to 1000000.
+    pub times: f64,
+}
+
+impl Extension {
+    /// Longest extension.
+    const MAX_TIMES: f64 = 1e6;
+
+    /// Returns the multiple of the load, within its bounds: a document can be edited.
+    pub(crate) fn times(&self) -> f64 {
+        if self.times.is_finite() { self.times.clamp(1.0, Self::MAX_TIMES) } else { 1.0 }
+    }
+}
+
+/// Load with which an inconclusive analysis is worth repeating.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum NextLoad {
+    /// The same: nothing says how many more requests would decide.
+    #[default]
+    Same,
+    /// A longer one.
+    Longer(LongerLoad),
+    /// None: the value of this objective is too close to its limit.
+    Futile(String),
+}
+
+/// Load that is longer than that of the newest analysis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LongerLoad {
+    /// Objective that needs the most requests.
+    pub(crate) objective: String,
+    /// Requests that it needs, of its version.
+    pub(crate) requests: u64,
+    /// Multiple of the load of the newest analysis.
+    pub(crate) times: f64,
+    /// Duration of that load.
+    pub(crate) took: Duration,
 }

@@ -50,6 +50,7 @@ impl Prepared {
             experiment: &self.experiment,
             measured: &measured,
             objectives: objectives_after(&self.tasks, index),
+            times: 1.0,
             secrets: &self.secrets,
             env,
         };

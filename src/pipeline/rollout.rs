@@ -7,12 +7,14 @@ use super::document::Document;
 use super::run_loop::run_loop;
 use super::{PipelineError, ResultPolicy, RunEnd};
 use crate::model::document::{Experiment, TaskStatus};
-use crate::model::rollout::{RolloutPhase, RolloutRecord};
+use crate::model::readable::show;
+use crate::model::rollout::{NextLoad, RolloutPhase, RolloutRecord};
 use crate::model::slo::Outcome;
 use crate::ports::{Env, Event};
 use crate::rollout::change::Change;
 use crate::rollout::steps::{self, Analysis};
 use crate::slo::assertion::{RunState, progress};
+use crate::slo::next_load::next_load;
 use crate::slo::summary::loop_verdict;
 use crate::tasks::Task;
 use crate::tasks::rollout::Rollout;
@@ -218,6 +220,13 @@ impl Driver<'_, '_> {
         let percent = record.current().map_or(0, |step| step.percent);
         self.say(&format!("{percent} %: {}", analysis.reason));
         let next = steps::judged(&record, self.rollout.policy, analysis, self.env.clock.now());
+        let is_repeated = next.phase == RolloutPhase::Progressing && next.step == record.step;
+        if let Some(extension) = next.current().and_then(|step| step.extension).filter(|_| is_repeated) {
+            let (requests, times) = (extension.requests, show(extension.times));
+            self.say(&format!(
+                "{percent} %: analyzing again with {requests} requests, {times} times the load of the values"
+            ));
+        }
         self.save(next).await
     }
 
@@ -369,10 +378,14 @@ fn analysis(experiment: &Experiment) -> Analysis {
         let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         format!("{} failed{error}", record.task)
     });
+    // A failure says nothing about the number of requests.
+    let insights = result.and_then(|result| result.insights.as_ref()).filter(|_| failure.is_none());
+    let is_open = verdict.outcome == Some(Outcome::Inconclusive);
+    let next_load = insights.filter(|_| is_open).map_or(NextLoad::Same, next_load);
     let (outcome, reason) = match (verdict.outcome, failure) {
         (Some(outcome), None) | (Some(outcome @ Outcome::Violated), _) => (outcome, verdict.summary()),
         (_, Some(failure)) => (Outcome::Inconclusive, failure),
         (None, None) => (Outcome::Inconclusive, verdict.summary()),
     };
-    Analysis { loop_number: result.map_or(0, |result| result.num_loops), outcome, reason }
+    Analysis { loop_number: result.map_or(0, |result| result.num_loops), outcome, reason, next_load }
 }

@@ -143,7 +143,8 @@ impl LoopRun<'_, '_> {
         let env = self.env;
         let (experiment, secrets) = (self.document.experiment(), self.document.secrets());
         let objectives = objectives_after(self.tasks, index);
-        let context = TaskContext { index, experiment, measured: &self.measured, objectives, secrets, env };
+        let times = experiment.rollout().map_or(1.0, |record| record.times());
+        let context = TaskContext { index, experiment, measured: &self.measured, objectives, times, secrets, env };
         let end = tokio::select! {
             // A task that needs no waiting, such as `assess`, always ends.
             biased;

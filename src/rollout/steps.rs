@@ -10,11 +10,14 @@
 //!
 //! Every function returns a new record. The caller saves it before acting on it, so a run that was killed decides the same again.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::rollout::{RolloutPhase, RolloutRecord, StepRecord};
+use crate::model::duration::GoDuration;
+use crate::model::rollout::{Extension, LongerLoad, NextLoad, RolloutPhase, RolloutRecord, StepRecord};
 use crate::model::slo::Outcome;
 
 /// Reaction to a violated analysis.
@@ -37,7 +40,7 @@ pub(crate) enum OnInconclusive {
     /// Leave the traffic, and wait until a person resumes or aborts the rollout.
     #[default]
     Hold,
-    /// Analyze again, up to `maxExtensions` times; then as `hold`.
+    /// Analyze again, with the requests that the verdicts need, up to `maxExtensions` times; then as `hold`.
     Extend,
     /// Give all the traffic back to the stable version.
     Rollback,
@@ -52,10 +55,12 @@ pub(crate) struct Policy {
     pub(crate) on_inconclusive: OnInconclusive,
     /// Number of further analyses of a step with `onInconclusive: extend`.
     pub(crate) max_extensions: u64,
+    /// Longest load of a further analysis.
+    pub(crate) max_load: Duration,
 }
 
 /// Result of an analysis.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Analysis {
     /// Number of the loop.
     pub(crate) loop_number: u64,
@@ -63,11 +68,16 @@ pub(crate) struct Analysis {
     pub(crate) outcome: Outcome,
     /// Reason for the result.
     pub(crate) reason: String,
+    /// Load with which it is worth repeating, if it is inconclusive.
+    pub(crate) next_load: NextLoad,
 }
+
+/// Least multiple of a load that is worth another analysis if the requested one would take too long.
+const LEAST_TIMES: f64 = 1.1;
 
 /// Takes the result of an analysis of the current step into account.
 pub(crate) fn judged(record: &RolloutRecord, policy: Policy, analysis: Analysis, now: DateTime<Utc>) -> RolloutRecord {
-    let Analysis { loop_number, outcome, reason } = analysis;
+    let Analysis { loop_number, outcome, reason, next_load } = analysis;
     let mut record = RolloutRecord { judged_loop: loop_number, ..record.clone() };
     let at = record.step;
     let Some(step) = record.steps.get_mut(at) else { return record };
@@ -84,12 +94,51 @@ pub(crate) fn judged(record: &RolloutRecord, policy: Policy, analysis: Analysis,
         Outcome::Inconclusive => {
             let reason = format!("inconclusive at {percent} %: {reason}");
             match policy.on_inconclusive {
-                OnInconclusive::Extend if analyses <= policy.max_extensions => record,
-                OnInconclusive::Extend | OnInconclusive::Hold => paused(record, reason),
+                OnInconclusive::Extend => match extended(&record, next_load, policy) {
+                    Ok(record) if analyses <= policy.max_extensions => record,
+                    Ok(record) => paused(record, reason),
+                    Err(hold) => paused(record, format!("{reason}; {hold}")),
+                },
+                OnInconclusive::Hold => paused(record, reason),
                 OnInconclusive::Rollback => rolling_back(record, reason, now),
             }
         }
     }
+}
+
+/// Gives further analyses of the current step the load that they need; an error is the reason not to repeat it.
+fn extended(record: &RolloutRecord, next_load: NextLoad, policy: Policy) -> Result<RolloutRecord, String> {
+    let longer = match next_load {
+        NextLoad::Same => return Ok(record.clone()),
+        NextLoad::Futile(objective) => {
+            return Err(format!("not repeated, because {objective} is too close to its limit"));
+        }
+        NextLoad::Longer(longer) => longer,
+    };
+    let before = record.current().and_then(|step| step.extension);
+    match extension(before, &longer, policy.max_load) {
+        Some(extension) => Ok(changed_step(record, |step| step.extension = Some(extension))),
+        None => {
+            let limit = GoDuration(policy.max_load);
+            Err(format!("not repeated, because {} needs a load longer than maxLoad, {limit}", longer.objective))
+        }
+    }
+}
+
+/// Returns the load of the next analysis as a multiple of that in the values; `None` if `max_load` leaves no room for a longer one.
+fn extension(before: Option<Extension>, longer: &LongerLoad, max_load: Duration) -> Option<Extension> {
+    let room = max_load.as_secs_f64() / longer.took.as_secs_f64().max(1e-3);
+    let is_whole = longer.times <= room;
+    if !is_whole && room < LEAST_TIMES {
+        return None;
+    }
+    let times = if is_whole { longer.times } else { room };
+    let requests = if is_whole { longer.requests } else { (longer.requests as f64 / longer.times * room) as u64 };
+    let times = before.map_or(1.0, |before| before.times()) * times;
+    // Digits beyond that would be noise in the document.
+    let times = (times * 1e6).ceil() / 1e6;
+    let bounded = Extension { requests, times }.times();
+    Some(Extension { requests, times: bounded })
 }
 
 /// Ends the current step because of a failure: a violated analysis, or a split that did not take effect.

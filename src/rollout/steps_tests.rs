@@ -24,7 +24,7 @@ fn record(steps: &[(u8, bool)]) -> RolloutRecord {
 }
 
 fn analysis(outcome: Outcome) -> Analysis {
-    Analysis { loop_number: 7, outcome, reason: "because".to_owned() }
+    Analysis { loop_number: 7, outcome, reason: "because".to_owned(), next_load: NextLoad::Same }
 }
 
 fn after(record: &RolloutRecord, policy: Policy, outcome: Outcome) -> RolloutRecord {
@@ -66,7 +66,7 @@ fn nothing_but_a_satisfied_analysis_moves_traffic_to_the_candidate() {
     let reactions = [OnFailure::Rollback, OnFailure::Pause, OnFailure::None];
     let reactions_to_doubt = [OnInconclusive::Hold, OnInconclusive::Extend, OnInconclusive::Rollback];
     for (on_failure, on_inconclusive) in reactions.into_iter().flat_map(|a| reactions_to_doubt.map(|b| (a, b))) {
-        let policy = Policy { on_failure, on_inconclusive, max_extensions: 2 };
+        let policy = Policy { on_failure, on_inconclusive, max_extensions: 2, ..Policy::default() };
         let violated = after(&record(&[(10, false)]), policy, Outcome::Violated);
         let expected = match on_failure {
             OnFailure::Rollback => RollingBack,
@@ -99,4 +99,75 @@ fn the_percents_of_a_killed_run_are_known() {
     assert_eq!(possible_percents(&back), [Some(10), Some(50), Some(0)]);
     let promoting = after(&reached(&next, NOW), Policy::default(), Outcome::Satisfied);
     assert_eq!(possible_percents(&promoting), [Some(50), Some(100), None]);
+}
+
+const EXTEND: Policy = Policy {
+    on_failure: OnFailure::Rollback,
+    on_inconclusive: OnInconclusive::Extend,
+    max_extensions: 3,
+    max_load: Duration::from_secs(60),
+};
+
+/// An analysis in which 200 requests within `took` seconds were not enough.
+fn too_few(times: f64, took: u64) -> Analysis {
+    let requests = (200.0 * times) as u64;
+    let longer =
+        LongerLoad { objective: "http/error-rate".to_owned(), requests, times, took: Duration::from_secs(took) };
+    Analysis { next_load: NextLoad::Longer(longer), ..analysis(Outcome::Inconclusive) }
+}
+
+#[test]
+fn a_repeated_analysis_has_the_requests_that_the_verdicts_need() {
+    let first = judged(&record(&[(10, false), (50, false)]), EXTEND, too_few(2.5, 4), NOW);
+    assert_eq!((first.phase, first.step, first.times()), (Progressing, 0, 2.5));
+    assert_eq!(first.steps[0].extension, Some(Extension { requests: 500, times: 2.5 }));
+    // The second analysis had 2.5 times the load already.
+    let second = judged(&first, EXTEND, too_few(2.0, 10), NOW);
+    assert_eq!(second.steps[0].extension, Some(Extension { requests: 400, times: 5.0 }));
+    let same = after(&second, EXTEND, Outcome::Inconclusive);
+    assert_eq!((same.phase, same.times()), (Progressing, 5.0));
+    let passed = after(&same, EXTEND, Outcome::Satisfied);
+    assert_eq!((passed.phase, passed.step, passed.times()), (Progressing, 1, 1.0), "each step starts anew");
+}
+
+#[test]
+fn only_extensions_change_the_load() {
+    let hold = Policy { on_inconclusive: OnInconclusive::Hold, ..EXTEND };
+    let held = judged(&record(&[(10, false)]), hold, too_few(2.5, 4), NOW);
+    assert_eq!((held.phase, held.steps[0].extension), (Paused, None));
+    let last = Policy { max_extensions: 0, ..EXTEND };
+    let held = judged(&record(&[(10, false)]), last, too_few(2.5, 4), NOW);
+    assert_eq!((held.phase, held.reason.as_deref()), (Paused, Some("inconclusive at 10 %: because")));
+    assert_eq!(resumed(&held, NOW).times(), 2.5, "a person who resumes gets enough requests, too");
+}
+
+#[test]
+fn a_load_is_not_longer_than_allowed() {
+    let part = judged(&record(&[(10, false)]), EXTEND, too_few(100.0, 12), NOW);
+    assert_eq!((part.phase, part.steps[0].extension), (Progressing, Some(Extension { requests: 1_000, times: 5.0 })));
+    let full = judged(&part, EXTEND, too_few(20.0, 58), NOW);
+    let reason =
+        "inconclusive at 10 %: because; not repeated, because http/error-rate needs a load longer than maxLoad, 1m0s";
+    assert_eq!((full.phase, full.reason.as_deref()), (Paused, Some(reason)));
+    let little = judged(&part, EXTEND, too_few(1.02, 58), NOW);
+    assert_eq!(little.phase, Progressing, "a small extension that fits is enough");
+}
+
+#[test]
+fn a_value_too_close_to_its_limit_waits_for_a_person_at_once() {
+    let futile =
+        Analysis { next_load: NextLoad::Futile("http/error-rate".to_owned()), ..analysis(Outcome::Inconclusive) };
+    let held = judged(&record(&[(10, false)]), EXTEND, futile, NOW);
+    let reason = "inconclusive at 10 %: because; not repeated, because http/error-rate is too close to its limit";
+    assert_eq!((held.phase, held.reason.as_deref(), held.steps[0].extension), (Paused, Some(reason), None));
+}
+
+#[test]
+fn an_edited_extension_is_held_within_bounds() {
+    let edited = |times| {
+        let mut record = record(&[(10, false)]);
+        record.steps[0].extension = Some(Extension { requests: 1, times });
+        judged(&record, EXTEND, too_few(2.0, 1), NOW).times()
+    };
+    assert_eq!([-1.0, 0.0, f64::NAN, 1e300].map(edited), [2.0, 2.0, 2.0, 1e6]);
 }

@@ -10,6 +10,7 @@ pub(crate) mod contradictions;
 pub(crate) mod judge;
 pub(crate) mod load_validity;
 pub mod loops;
+pub(crate) mod next_load;
 mod planned_slos;
 pub(crate) mod relative;
 pub(crate) mod reward;

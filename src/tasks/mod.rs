@@ -54,6 +54,8 @@ pub struct TaskContext<'a> {
     pub measured: &'a BTreeSet<String>,
     /// Objectives that a later task of the loop judges; a load records what their verdicts need.
     pub objectives: Option<&'a Objectives>,
+    /// Multiple of the loads that their values ask for; above 1 in an analysis that is repeated with more requests.
+    pub times: f64,
     /// Secrets of the spec, and those that tasks have sent.
     pub secrets: &'a RequestSecrets,
     /// Access to the outside world.

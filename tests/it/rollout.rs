@@ -2,6 +2,7 @@
 
 mod changes;
 mod counted;
+mod extensions;
 mod faults;
 mod gateway;
 mod job;

@@ -115,6 +115,15 @@ impl Stages {
         Ok(Self { from, stages: stages.to_vec(), ramps, duration })
     }
 
+    /// Returns stages with the same rates that last so many times as long, at most [`MAX_TIME`].
+    pub(super) fn lengthened(&self, times: f64) -> Self {
+        let times = times.min(MAX_TIME.as_secs_f64() / self.duration.as_secs_f64());
+        let longer = |stage: &Stage| Stage { duration: stage.duration.mul_f64(times), ..*stage };
+        let stages: Vec<Stage> = self.stages.iter().map(longer).collect();
+        // Rounding may exceed the limit.
+        Self::new(self.from, &stages).unwrap_or_else(|_| self.clone())
+    }
+
     /// Total duration.
     pub fn duration(&self) -> Duration {
         self.duration

@@ -71,6 +71,8 @@ pub(in crate::tasks) struct JobContext<'a> {
     pub(in crate::tasks) env: &'a Env<'a>,
     /// Objectives that a later task judges.
     pub(super) objectives: Option<&'a Objectives>,
+    /// Multiple of the load that its values ask for.
+    pub(super) times: f64,
     /// This pod's share of the load.
     pub(super) share: Share,
     /// Stops the load early.
@@ -127,7 +129,7 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
 ) -> JobEnd {
     let whole = load.plan();
     let watched = watched(job.objectives, load.provider());
-    let plan = LoadPlan { pacer: whole.pacer.clone().share(job.share), watched, ..whole };
+    let plan = LoadPlan { pacer: whole.pacer.lengthened(job.times).share(job.share), watched, ..whole };
     if let Some(pacer) = load.warmup() {
         if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;

@@ -60,7 +60,7 @@ pub(in crate::tasks) fn plan<L: Load>(
     }
     let loads: Vec<L> = loads.into_iter().map(load).collect::<Result<_, _>>()?;
     if let Some(at) = &until {
-        until_verdict::check_loads(&targets(&loads), is_warmup, at)?;
+        until_verdict::check_loads(&targets(&loads, 1.0), is_warmup, at)?;
     }
     let attributed = loads.first().and_then(|load| load.attribution());
     let versions = attributed.map_or(versions, |known| known.versions.iter().cloned().map(Some).collect());

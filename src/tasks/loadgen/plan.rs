@@ -87,7 +87,7 @@ impl<L: Load> Plan<L> {
     /// Rejects loads that are to end with a verdict that looks at `objectives` cannot give.
     pub(in crate::tasks) fn check_objectives(&self, objectives: Option<&Objectives>) -> Result<(), InputError> {
         let Some(at) = &self.until_verdict else { return Ok(()) };
-        let groups: Vec<_> = self.groups().into_iter().map(targets).collect();
+        let groups: Vec<_> = self.groups().into_iter().map(|group| targets(group, 1.0)).collect();
         until_verdict::check(&groups, objectives, at)
     }
 
@@ -106,6 +106,8 @@ impl<L: Load> Plan<L> {
     ) -> Result<Contribution, TaskError> {
         let version = |name: &Option<String>| VersionMetrics { name: name.clone(), ..VersionMetrics::default() };
         let versions = self.versions.iter().map(version).collect();
+        let times = if self.is_warmup { 1.0 } else { cx.times };
+        let cx = &TaskContext { times, ..*cx };
         let blank = Contribution { versions, notes, ..Contribution::default() };
         let pods = cx.env.fleet.map_or(1, |fleet| fleet.share().count());
         self.check_pods(u32::try_from(pods).unwrap_or(u32::MAX))?;

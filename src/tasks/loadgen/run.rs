@@ -30,7 +30,8 @@ pub(super) async fn run_all<L: Load>(
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        let judge = if until_verdict { Judge::new(targets(group.iter().copied()), cx.objectives) } else { None };
+        let targets = || targets(group.iter().copied(), cx.times);
+        let judge = if until_verdict { Judge::new(targets(), cx.objectives) } else { None };
         let merged = match cx.env.fleet {
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
             None => alone(group, judge.as_ref(), cx).await,
@@ -71,7 +72,8 @@ async fn alone<L: Load>(loads: &[&L], judge: Option<&Arc<Judge>>, cx: &TaskConte
     let rendezvous = &Rendezvous::new(loads.len());
     let (env, objectives) = (cx.env, cx.objectives);
     let (share, stop) = (Share::WHOLE, cx.env.stop.clone());
-    let job = JobContext { env, objectives, share, stop, barrier: None, rendezvous, judge, index: 0 };
+    let times = cx.times;
+    let job = JobContext { env, objectives, times, share, stop, barrier: None, rendezvous, judge, index: 0 };
     run_together(loads, &job).await.into_iter().map(MergedLoad::of_single).collect()
 }
 

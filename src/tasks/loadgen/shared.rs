@@ -97,7 +97,9 @@ fn context<'a>(
 ) -> JobContext<'a> {
     let (env, objectives) = (cx.env, cx.objectives);
     let (share, stop) = (fleet.share(), cx.env.stop.clone());
-    JobContext { env, objectives, share, stop, barrier: Some(barrier), rendezvous, judge: None, index: 0 }
+    // A load that pods share is never an analysis of a rollout.
+    let times = 1.0;
+    JobContext { env, objectives, times, share, stop, barrier: Some(barrier), rendezvous, judge: None, index: 0 }
 }
 
 /// Runs this pod's share and builds its report; `None` if the pod skips the load.

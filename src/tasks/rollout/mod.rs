@@ -51,6 +51,9 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 /// Default number of further analyses of an inconclusive step.
 const DEFAULT_EXTENSIONS: u64 = 3;
 
+/// Default of the longest load of a further analysis.
+const MAX_LOAD: Duration = Duration::from_secs(3600);
+
 /// Limit of further analyses of a step.
 const MAX_EXTENSIONS: u64 = 1_000;
 
@@ -83,6 +86,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
             on_failure: with.on_failure.unwrap_or_default(),
             on_inconclusive: with.on_inconclusive.unwrap_or_default(),
             max_extensions,
+            max_load: with.max_load.map_or(MAX_LOAD, |longest| longest.0.0),
         },
         timeout: with.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
         pause_timeout: with.pause_timeout.map(|timeout| timeout.0.0),

@@ -53,6 +53,9 @@ pub(crate) struct RolloutWith {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub(super) max_extensions: Option<u64>,
+    /// Longest load of a further analysis. With `assess.confidence`, it has the number of requests that the verdicts need. Default: `1h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_load: Option<PositiveDuration>,
     /// Timeout of each change of the traffic; a step whose traffic does not move in time has failed. Default: `10m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<PositiveDuration>,

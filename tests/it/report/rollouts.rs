@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use iter8::model::document::{Experiment, TaskStatus};
 use iter8::model::insights::Insights;
-use iter8::model::rollout::{RolloutPhase, RolloutRecord, StepRecord};
+use iter8::model::rollout::{Extension, RolloutPhase, RolloutRecord, StepRecord};
 use iter8::model::slo::Outcome;
 use serde_json::{Value, json};
 
@@ -202,6 +202,7 @@ pub fn hostile(text: &str) -> RolloutRecord {
         analyses: u64::MAX,
         outcome: [Some(Outcome::Violated), Some(Outcome::Satisfied), None][at % 3],
         reason: Some(text.to_owned()),
+        extension: Some(Extension { requests: u64::MAX, times: f64::MAX }),
     };
     RolloutRecord {
         target: text.to_owned(),

@@ -105,6 +105,7 @@ impl TestEnv {
             experiment: &experiment,
             measured: &measured,
             objectives,
+            times: 1.0,
             secrets: &secrets,
             env: &env,
         };

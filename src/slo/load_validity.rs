@@ -108,10 +108,7 @@ pub fn is_disturbed(counts: &Counts) -> bool {
 
 /// Explains that the load generator's own delays alone violate the upper limit of `slo`; `None` if they do not.
 pub fn own_delay(load: &LoadRecord, name: &MetricName, limit: f64) -> Option<String> {
-    let (key, aggregation) = name.distribution().or_else(|| named_statistic(name))?;
-    let encoded = load.undelayed.get(key.strip_prefix(&name.provider)?.strip_prefix('/')?)?;
-    // One that cannot be read proves nothing.
-    let undelayed = Distribution::of_histogram(histogram::decode(encoded).ok()?).aggregate(aggregation)?;
+    let undelayed = undelayed(load, name)?;
     let (value, limit_text) = show_pair(undelayed, limit);
     Bound::Upper.admits(undelayed, limit).then(|| {
         format!(
@@ -120,6 +117,14 @@ pub fn own_delay(load: &LoadRecord, name: &MetricName, limit: f64) -> Option<Str
             load.counts.own_late, load.counts.requests
         )
     })
+}
+
+/// Returns the value of a metric without the load generator's own delays; `None` if it had none.
+pub(super) fn undelayed(load: &LoadRecord, name: &MetricName) -> Option<f64> {
+    let (key, aggregation) = name.distribution().or_else(|| named_statistic(name))?;
+    let encoded = load.undelayed.get(key.strip_prefix(&name.provider)?.strip_prefix('/')?)?;
+    // One that cannot be read proves nothing.
+    Distribution::of_histogram(histogram::decode(encoded).ok()?).aggregate(aggregation)
 }
 
 /// Splits `http/latency-mean`, a statistic that is a metric of its own.

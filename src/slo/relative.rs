@@ -116,6 +116,19 @@ fn judge(insights: &Insights, version: usize, slo: &Slo) -> Verdict {
             verdict.verdict = Outcome::Inconclusive;
             verdict.reason.push_str(&format!("; {reason}"));
         }
+        // Delays of the load generator in version 0 make a slower candidate look as fast.
+        let undelayed = |version: usize| load(version).and_then(|load| load_validity::undelayed(load, name));
+        let without = undelayed(BASELINE)
+            .filter(|_| comparison == Comparison::Ratio)
+            .and_then(|baseline| compared(comparison, undelayed(version).unwrap_or(candidate_value), baseline));
+        if let Some(without) = without.filter(|without| !Bound::Upper.admits(*without, limit)) {
+            verdict.verdict = Outcome::Inconclusive;
+            let (without, limit) = show_pair(without, limit);
+            verdict.reason.push_str(&format!(
+                ", but {without} times without the delays of the load generator, beyond {limit} times: it sent requests to {label} late \
+                 although a connection was free"
+            ));
+        }
     } else if let Some(reason) = load(version).and_then(|load| load_validity::own_delay(load, name, own)) {
         verdict.verdict = Outcome::Inconclusive;
         verdict.reason.push_str(&format!(", {reason}"));

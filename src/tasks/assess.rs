@@ -625,6 +625,18 @@ mod tests {
     }
 
     #[test]
+    fn a_load_counts_for_the_objectives_that_are_judged_with_a_confidence() {
+        let task = |values: Value| parse(&spec(values).unwrap()).unwrap();
+        let plain = |limit: u64| task(json!({"SLOs": {"upper": {"a/b": limit}}}));
+        let sure = task(json!({"SLOs": {"upper": {"a/b": 3}}, "confidence": 0.95}));
+        let tasks = vec![plain(1), plain(2), sure, plain(4)];
+        let limit = |index: usize| {
+            crate::tasks::objectives_after(&tasks, index).map(|objectives| objectives.limits.upper[0].limit.0)
+        };
+        assert_eq!([0, 1, 2, 3].map(limit), [Some(3.0), Some(3.0), Some(4.0), None]);
+    }
+
+    #[test]
     fn limits_relative_to_version_0_need_no_others() {
         let values = json!({"relative": {"upper": {"http/latency-p95": 1.10, "http/error-rate": "+0.005"}}});
         let spec = spec(values).unwrap();

@@ -311,9 +311,11 @@ pub trait Task: Send + Sync {
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
 }
 
-/// Returns the objectives that the first task after `index` judges.
+/// Returns the objectives that the first task after `index` judges with a confidence, or else without one: a confidence needs what the load
+/// counts for it.
 pub(crate) fn objectives_after(tasks: &[Box<dyn Task>], index: usize) -> Option<&Objectives> {
-    tasks.iter().skip(index + 1).find_map(|task| task.judges())
+    let all = || tasks.iter().skip(index + 1).filter_map(|task| task.judges());
+    all().find(|objectives| objectives.confidence.is_some()).or_else(|| all().next())
 }
 
 /// A task whose load several pods can share.

@@ -79,11 +79,14 @@ impl<'a> Case<'a> {
 
     /// Returns the key of the metric's values, its aggregation and the values, if the document has them, and if the judged value is theirs.
     pub fn values(&self) -> Option<(String, Aggregation, Values<'a>)> {
-        let (key, aggregation) = self.name.distribution().or_else(|| named_statistic(self.name))?;
+        let (key, aggregation) = self.distribution()?;
         let values = values(self.insights, self.version, &key)?;
-        let own = values.aggregate(aggregation)?;
-        let is_its = (own - self.value).abs() <= MAX_DIFFERENCE * own.abs().max(self.value.abs());
-        is_its.then_some((key, aggregation, values))
+        values.fit(aggregation, self.value).then_some((key, aggregation, values))
+    }
+
+    /// Returns the key of the distribution that the metric is a statistic of, and its aggregation; `None` if it is another metric.
+    pub fn distribution(&self) -> Option<(String, Aggregation)> {
+        self.name.distribution().or_else(|| named_statistic(self.name))
     }
 
     /// Returns true if `key` is the distribution whose counts the series of the load has.
@@ -134,8 +137,21 @@ pub(super) fn values<'a>(insights: &'a Insights, version: usize, key: &str) -> O
 }
 
 impl Values<'_> {
+    /// Returns true if `value` is the values' own. Percentiles of coarse histograms, as large documents have, differ by the width of a cell,
+    /// which their intervals include.
+    pub fn fit(&self, aggregation: Aggregation, value: f64) -> bool {
+        let tolerance = match (self, aggregation) {
+            (Self::Histogram(histogram), Aggregation::Percentile(_)) => {
+                MAX_DIFFERENCE.max(0.1_f64.powi(i32::from(histogram.sigfig())))
+            }
+            _ => MAX_DIFFERENCE,
+        };
+        let own = self.aggregate(aggregation);
+        own.is_some_and(|own| (own - value).abs() <= tolerance * own.abs().max(value.abs()))
+    }
+
     /// Reduces the values to one number.
-    pub fn aggregate(&self, aggregation: Aggregation) -> Option<f64> {
+    fn aggregate(&self, aggregation: Aggregation) -> Option<f64> {
         self.distribution().aggregate(aggregation)
     }
 

@@ -9,7 +9,7 @@ use crate::confidence::proportion;
 use crate::metrics::series::halved;
 use crate::model::load::LoadRecord;
 use crate::model::series::{Over, Series};
-use crate::model::slo::{Dependence, DependenceSource};
+use crate::model::slo::{Bound, Dependence, DependenceSource};
 
 /// Reason of a load that is too short to be judged with a confidence.
 pub(super) const TOO_SHORT: &str =
@@ -17,6 +17,8 @@ pub(super) const TOO_SHORT: &str =
 
 /// Percentile whose exceedances stand in for those of a limit that few requests exceed.
 const TAIL: f64 = 90.0;
+/// The other one that stands in for those of a lower limit.
+const MIDDLE: f64 = 50.0;
 
 /// Design effect with its source, and the blocks that it comes from.
 #[derive(Clone, Debug)]
@@ -52,7 +54,7 @@ impl Effect {
     }
 
     /// The larger one of two.
-    fn larger(self, other: Self) -> Self {
+    pub fn larger(self, other: Self) -> Self {
         if other.effect.deff > self.effect.deff { other } else { self }
     }
 }
@@ -118,12 +120,14 @@ impl<'a> Columns<'a> {
         Ok(Some(timed.iter().zip(sums).map(block).collect()))
     }
 
-    /// Design effect of the requests over a limit, or of those over the nearest limits on both sides, the larger one; with the tail rule for
-    /// limits above the 90th percentile. `None` if nothing shows it.
+    /// Design effect of the requests over a limit, or of those over the nearest limits on both sides, the larger one; with the tail rule if
+    /// few requests are bad: a share `bad` of them, over an upper limit or below a lower one. `None` if nothing shows it.
+    ///
+    /// Upper limits above the 90th percentile borrow from it; lower limits, which have no percentile below them, from all.
     ///
     /// For another distribution than the latency, `share` is the share of requests over its limit, and the nearest columns are those of the
     /// nearest shares.
-    pub fn over_effect(self, place: Place) -> Result<Option<Effect>, String> {
+    pub fn over_effect(self, place: Place, bound: Bound, bad: f64) -> Result<Option<Effect>, String> {
         if !self.has_limits() {
             return Ok(None);
         }
@@ -138,14 +142,28 @@ impl<'a> Columns<'a> {
                 None => return Ok(None),
             },
         };
-        let exceedances: f64 = own.blocks.iter().map(|block| block.k).sum();
-        let tail = match self.over_percentile(TAIL)? {
-            Some((p90, blocks)) if place.is_above(p90) => Some(effect(blocks, DependenceSource::P90)?),
+        // Those of the limit itself: the columns next to it have others.
+        let exceedances = bad * self.total();
+        let mut tail = match self.over_percentile(TAIL)? {
+            Some((p90, blocks)) if bound == Bound::Lower || place.is_above(p90) => {
+                Some(effect(blocks, DependenceSource::P90)?)
+            }
             _ => None,
         };
+        if bound == Bound::Lower
+            && let Some((_, blocks)) = self.over_percentile(MIDDLE)?
+        {
+            let middle = effect(blocks, DependenceSource::Blocks)?;
+            tail = Some(tail.map_or(middle.clone(), |tail| tail.larger(middle)));
+        }
         let (chosen, is_tail) = tail_rule(own.effect, exceedances, tail.as_ref().map(|tail| tail.effect), FEW_AT_END);
-        let from = if is_tail { DependenceSource::P90 } else { own.from };
+        let from = tail.filter(|_| is_tail).map_or(own.from, |tail| tail.from);
         Ok(Some(Effect { effect: chosen, from, blocks: own.blocks }))
+    }
+
+    /// Requests with a latency.
+    pub fn total(self) -> f64 {
+        self.timed().iter().map(|count| *count as f64).sum()
     }
 
     /// The larger effect of the columns next to a place.

@@ -14,11 +14,13 @@ use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Needs, Outc
 use crate::slo::load_validity::named_statistic;
 use crate::slo::relative::BASELINE;
 
+/// µs per msec.
+const MICROS: f64 = 1_000.0;
 /// Most further requests that are worth telling.
 const MAX_NEEDS: f64 = 1e7;
 /// Chance of 4 in 5 that so many requests decide.
 const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
-/// Largest relative difference between a value and that of its distribution.
+/// Largest relative difference between a rate and the ratio of its counts.
 pub(super) const MAX_DIFFERENCE: f64 = 0.01;
 
 /// A comparison of a candidate with version 0.
@@ -66,10 +68,7 @@ impl Compared<'_> {
         let [candidate, baseline] =
             [self.verdict.version, BASELINE].map(|version| case::values(self.insights, version, &key));
         let values = [candidate?, baseline?];
-        let is_its = |(values, value): (&Values<'_>, f64)| {
-            let own = values.aggregate(aggregation);
-            own.is_some_and(|own| (own - value).abs() <= MAX_DIFFERENCE * own.abs().max(value.abs()))
-        };
+        let is_its = |(values, value): (&Values<'_>, f64)| values.fit(aggregation, value);
         values.iter().zip(self.values).all(is_its).then_some((key, aggregation, values))
     }
 
@@ -81,8 +80,12 @@ impl Compared<'_> {
         if self.loads.iter().all(Option::is_some) { "requests" } else { "samples" }
     }
 
-    /// A value of which nothing shows how sure it is.
-    pub fn unknown(&self, why: &str) -> Finding {
+    /// A value of which nothing shows how sure it is. It decides, unless it is that of a load: the load itself would show it, so the document
+    /// was edited or lacks something.
+    pub fn unknown(&self, why: &str) -> Result<Finding, String> {
+        if self.loads.iter().any(Option::is_some) {
+            return Err(why.to_owned());
+        }
         let is_within = Bound::Upper.admits(self.value, self.verdict.limit);
         let outcome = match is_within {
             _ if self.is_strict => Outcome::Inconclusive,
@@ -91,7 +94,7 @@ impl Compared<'_> {
         };
         let strict = if self.is_strict { ", and `strict` needs an interval" } else { "" };
         let reason = format!("{}; {why}{strict}", self.verdict.reason);
-        Finding { outcome, ..Finding::open(Method::Point, self.alpha, reason) }
+        Ok(Finding { outcome, ..Finding::open(Method::Point, self.alpha, reason) })
     }
 
     /// Compares the interval with the limit.
@@ -204,16 +207,21 @@ impl Compared<'_> {
     }
 }
 
-/// Latencies of the candidate with all of unknown origin that are above its percentile.
-pub(super) fn harmed(case: &Compared<'_>, key: &str, candidate: &Histogram) -> Option<Histogram> {
-    let is_attributed = case.loads[0].is_some_and(|load| load.version_from.is_some());
+/// Latencies of candidate and version 0 with all of unknown origin that would raise their ratio: those above the candidate's value, and those
+/// at or below that of version 0. `None` if there are none.
+pub(super) fn harmed(case: &Compared<'_>, key: &str, [candidate, baseline]: [&Histogram; 2]) -> Option<[Histogram; 2]> {
+    let [own, reference] = case.loads.map(|load| load.is_some_and(|load| load.version_from.is_some()));
     let encoded = case.insights.unknown_version.and_then(|version| case.insights.histograms.get(version)?.get(key));
-    let unknown = histogram::decode(encoded.filter(|_| is_attributed)?).ok()?;
-    let mut worst = candidate.clone();
+    let unknown = histogram::decode(encoded.filter(|_| own || reference)?).ok()?;
+    let (mut worst, mut fastest) = (candidate.clone(), baseline.clone());
     for cell in unknown.iter_recorded() {
-        if cell.value_iterated_to() as f64 > case.values[0] * 1_000.0 {
-            worst.saturating_record_n(cell.value_iterated_to(), cell.count_at_value());
+        let (value, count) = (cell.value_iterated_to(), cell.count_at_value());
+        if own && unknown.highest_equivalent(value) as f64 > case.values[0] * MICROS {
+            worst.saturating_record_n(value, count);
+        }
+        if reference && unknown.lowest_equivalent(value) as f64 <= case.values[1] * MICROS {
+            fastest.saturating_record_n(unknown.lowest_equivalent(value), count);
         }
     }
-    Some(worst)
+    Some([worst, fastest])
 }

@@ -62,7 +62,9 @@ impl Estimate {
 /// Judges the mean of the values under `key`.
 pub(super) fn judge(case: &Case<'_>, key: &str, values: &Values<'_>) -> Finding {
     let estimate = match values {
-        Values::Histogram(histogram) => of_histogram(case.load, case.is_latency(key), histogram),
+        Values::Histogram(histogram) => {
+            of_histogram(case.load, &Latency::of(case.insights, case.version, key), histogram)
+        }
         Values::Samples(samples) => of_samples(samples),
         Values::Summary(parts) => of_summary(*parts),
         Values::Buckets(_) => return certain::unknown(case, "a mean of buckets has no interval"),
@@ -125,10 +127,33 @@ fn needs(case: &Case<'_>, estimate: &Estimate) -> Option<Needs> {
     Some(Needs { requests, seconds: case.rate(total).map(|rate| tenths(requests as f64 / rate)) })
 }
 
+/// The load's latency, whose sums per interval are known, beside a distribution.
+pub(super) enum Latency {
+    /// It is the distribution.
+    Own,
+    /// Variance and skewness of it; `None` if it cannot be read.
+    Other(Option<[f64; 2]>),
+}
+
+impl Latency {
+    pub fn of(insights: &Insights, version: usize, key: &str) -> Self {
+        match key.split_once('/') {
+            Some((_, "latency")) => Self::Own,
+            Some((provider, _)) => {
+                let key = format!("{provider}/latency");
+                let encoded = insights.histograms.get(version).and_then(|values| values.get(&key));
+                let latency = encoded.and_then(|encoded| histogram::decode(encoded).ok());
+                Self::Other(latency.map(|latency| mean::moments(&latency)))
+            }
+            None => Self::Other(None),
+        }
+    }
+}
+
 /// Estimates a mean of latencies in msec. That of the load's latency has exact sums per interval; others take its dependence.
 pub(super) fn of_histogram(
     load: Option<&LoadRecord>,
-    is_latency: bool,
+    latency: &Latency,
     values: &Histogram,
 ) -> Result<Estimate, String> {
     let total = values.len() as f64;
@@ -138,15 +163,23 @@ pub(super) fn of_histogram(
         Some(columns) => columns.sums()?,
         None => None,
     };
-    let latency = sums.map(|sums| {
-        // The variance of the latency is known for the latency alone; for another distribution its own stands in.
+    let of_sums = |sums: Vec<SumBlock>| {
+        // Sums of latencies vary as latencies do, not as the values of another distribution.
+        let moments = match latency {
+            Latency::Own => Some([variance, skewness]),
+            Latency::Other(moments) => *moments,
+        };
+        let [variance, skewness] = moments.ok_or("the distribution of the load's latency is missing")?;
         mean::mean(&sums, variance, skewness).ok_or(EQUAL)
-    });
-    let (own, from) = match latency.transpose()? {
-        Some(mean) if is_latency && (mean.total - total).abs() < 0.5 => (mean, DependenceSource::Blocks),
+    };
+    let (own, from) = match sums.map(of_sums).transpose()? {
+        Some(mean) if matches!(latency, Latency::Own) && (mean.total - total).abs() < 0.5 => {
+            (mean, DependenceSource::Blocks)
+        }
         other => {
             let (deff, df, from) = match other {
-                Some(mean) => (mean.deff, mean.df, DependenceSource::Latency),
+                // Several values of one request depend on each other.
+                Some(mean) => (mean.deff * (total / mean.total).max(1.0), mean.df, DependenceSource::Latency),
                 None => (1.0, (total - 1.0).max(1.0), DependenceSource::None),
             };
             let error = (deff * variance / total).sqrt();

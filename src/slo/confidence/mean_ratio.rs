@@ -3,7 +3,7 @@
 use super::columns::{Columns, aligned};
 use super::compared::{Compared, Harm, Measured, harmed};
 use super::finding::Finding;
-use super::mean::{self, Estimate};
+use super::mean::{self, Estimate, Latency};
 use super::words::Scale;
 use crate::confidence;
 use crate::confidence::beta::student;
@@ -11,13 +11,14 @@ use crate::confidence::blocks::{SumBlock, SumPair, paired_sums};
 use crate::metrics::histogram::Histogram;
 use crate::model::slo::Method;
 use crate::slo::comparison::Comparison;
-use crate::slo::relative::compared;
+use crate::slo::relative::{BASELINE, compared};
 
 /// Judges the ratio of two means of single values; as many of both are paired in order of time.
 pub(super) fn of_samples(case: &Compared<'_>, [candidate, baseline]: [&[f64]; 2]) -> Result<Finding, String> {
     let blocks =
         |values: &[f64]| values.iter().map(|value| SumBlock { n: 1.0, sum: *value }).collect::<Vec<SumBlock>>();
-    let is_paired = candidate.len() == baseline.len();
+    // Sorted samples, as long documents keep them, are no longer in the order of time.
+    let is_paired = candidate.len() == baseline.len() && !candidate.is_sorted() && !baseline.is_sorted();
     let pairs = is_paired.then(|| paired_sums(&blocks(candidate), &blocks(baseline)));
     let estimates = [mean::of_samples(candidate)?, mean::of_samples(baseline)?];
     Ok(with_estimates(case, estimates, pairs.as_deref(), Harm::None))
@@ -30,9 +31,10 @@ pub(super) fn of_histograms(
     [candidate, baseline]: [&Histogram; 2],
 ) -> Result<Finding, String> {
     let is_latency = case.is_latency(key);
+    let latency = |version: usize| Latency::of(case.insights, version, key);
     let estimates = [
-        mean::of_histogram(case.loads[0], is_latency, candidate)?,
-        mean::of_histogram(case.loads[1], is_latency, baseline)?,
+        mean::of_histogram(case.loads[0], &latency(case.verdict.version), candidate)?,
+        mean::of_histogram(case.loads[1], &latency(BASELINE), baseline)?,
     ];
     let mut pairs = None;
     if let [Some(a), Some(b)] = case.loads.map(|load| load.and_then(|load| load.series.as_ref()))
@@ -43,10 +45,10 @@ pub(super) fn of_histograms(
     {
         pairs = Some(paired_sums(&a, &b));
     }
-    let harm = match harmed(case, key, candidate) {
+    let harm = match harmed(case, key, [candidate, baseline]) {
         None => Harm::None,
-        Some(worst) => {
-            let factor = worst.mean() / candidate.mean();
+        Some([worst, fastest]) => {
+            let factor = worst.mean() / candidate.mean() * (baseline.mean() / fastest.mean());
             let upper = ratio_of_means(&estimates, pairs.as_deref(), case.alpha)[1];
             Harm::End(upper.map(|end| end * factor).filter(|end| end.is_finite()))
         }

@@ -12,6 +12,7 @@
 //! | `columns` | counts per interval of a load, and the dependence that they show |
 //! | `share` | error rates and percentiles, as shares of bad requests |
 //! | `rate`, `percentile` | the counts of both, from loads and from providers |
+//! | `harmed` | requests of unknown origin, which may have come together |
 //! | `mean` | means |
 //! | `certain` | counts and extremes, which are what they are; single numbers, of which nobody knows how sure they are |
 //! | `stopped` | loads that ended with their verdict |
@@ -27,6 +28,7 @@ mod columns;
 mod compared;
 mod family;
 mod finding;
+mod harmed;
 mod mean;
 mod mean_ratio;
 mod percentile;
@@ -39,6 +41,8 @@ mod single;
 mod stopped;
 mod words;
 
+#[cfg(test)]
+mod false_pass_tests;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::case::{Case, Values};
 use super::certain;
 use super::columns::{Columns, Effect, Place, effect};
 use super::finding::Finding;
+use super::harmed;
 use super::share::{Share, drift, needs_text};
 use super::words::{basis, percent};
 use crate::confidence::blocks::Block;
@@ -15,6 +16,9 @@ use crate::model::slo::{Bound, DependenceSource, Method, Outcome};
 
 /// µs per msec.
 const MICROS: f64 = 1_000.0;
+
+/// Cause of requests that ended at their timeout.
+const TIMEOUT: &str = "timeout";
 
 /// Values behind a percentile, ready to be tested.
 struct Tail {
@@ -69,14 +73,43 @@ fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Resul
         Place::Share(over / total)
     };
     let effect = match columns {
-        Some(columns) => columns.over_effect(place)?,
+        Some(columns) => columns.over_effect(place, case.bound, bad[0] / total)?,
         None => None,
     };
-    let effect = effect.unwrap_or_else(|| Effect::none(total));
-    let effect = if case.is_latency(key) { effect } else { effect.of_latency() };
-    let share = Share { bad, total, harm: unknown(case, key, micros), theta0: theta0(case, p) };
+    let mut effect = effect.unwrap_or_else(|| Effect::none(total));
+    // A request without a response in time would have taken longer than its timeout; nobody knows how much.
+    let timeouts = timeouts(case, key).min(total);
+    if timeouts > bad[1] {
+        bad[1] = timeouts;
+        if let Some(columns) = columns.filter(|_| !effect.is_assumed()) {
+            effect = effect.larger(columns.error_effect()?);
+        }
+    }
+    if !case.is_latency(key) {
+        effect = effect.of_latency();
+        // Several values of one request depend on each other.
+        let requests = columns.map(Columns::total).filter(|requests| *requests > 0.0 && *requests < total);
+        effect.effect.deff *= requests.map_or(1.0, |requests| total / requests);
+    }
+    let harm = unknown(case, key, micros);
+    let harmed = match case.load.filter(|_| harm > 0.0 && !effect.is_assumed()) {
+        Some(load) => {
+            let limit = case.is_latency(key).then_some(case.limit);
+            harmed::limit(case.insights, load, &case.name.provider, (limit, case.bound, harm))?
+        }
+        None => None,
+    };
+    let share = Share { bad, total, harm, harmed, theta0: theta0(case, p) };
     let to_msec = |end: Option<f64>| end.map(|micros| micros / MICROS);
     finish(case, values, &Tail { share, effect }, |ends| ends.map(to_msec))
+}
+
+/// Requests that ended at their timeout, if they may be over an upper limit of a distribution that includes them.
+fn timeouts(case: &Case<'_>, key: &str) -> f64 {
+    let includes_them = matches!(key.split_once('/'), Some((_, "latency" | "service-time")));
+    let timeouts = case.load.and_then(|load| load.causes.get(TIMEOUT));
+    let timeouts = timeouts.filter(|_| includes_them && case.bound == Bound::Upper);
+    timeouts.map_or(0.0, |timeouts| *timeouts as f64)
 }
 
 /// Number of values of unknown origin on the wrong side of the limit, in µs.
@@ -101,7 +134,7 @@ fn of_samples(case: &Case<'_>, p: f64, samples: &[f64]) -> Result<Finding, Strin
     let block = |value: &f64| Block { n: 1.0, k: f64::from(u8::from(!case.bound.admits(*value, case.limit))) };
     let effect = effect(samples.iter().map(block).collect(), DependenceSource::Blocks)?;
     let bad = effect.blocks.iter().map(|block| block.k).sum::<f64>();
-    let share = Share { bad: [bad; 2], total: samples.len() as f64, harm: 0.0, theta0: theta0(case, p) };
+    let share = Share { bad: [bad; 2], total: samples.len() as f64, harm: 0.0, harmed: None, theta0: theta0(case, p) };
     finish(case, &values, &Tail { share, effect }, |ends| ends)
 }
 
@@ -120,7 +153,10 @@ fn of_buckets(case: &Case<'_>, p: f64, buckets: &[HistogramBucket]) -> Result<Fi
         Bound::Lower => [count(&|bucket| bucket.upper < limit), count(&|bucket| bucket.lower < limit)],
     };
     let total = values.count() as f64;
-    let tail = Tail { share: Share { bad, total, harm: 0.0, theta0: theta0(case, p) }, effect: Effect::none(total) };
+    let tail = Tail {
+        share: Share { bad, total, harm: 0.0, harmed: None, theta0: theta0(case, p) },
+        effect: Effect::none(total),
+    };
     let is_split = bad[0] < bad[1];
     let mut finding = finish(case, &values, &tail, |ends| ends)?;
     if is_split && finding.outcome == Outcome::Inconclusive {

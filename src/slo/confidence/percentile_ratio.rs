@@ -24,8 +24,9 @@ pub(super) fn of_histograms(
     [candidate, baseline]: [&Histogram; 2],
 ) -> Result<Finding, String> {
     let (effect, from) = percentile_effect(case, key, p, candidate, baseline)?;
-    let harm = harmed(case, key, candidate);
-    Ok(percentiles(case, p, [candidate, baseline], harm.as_ref(), effect, from))
+    let harm = harmed(case, key, [candidate, baseline]);
+    let harm = harm.as_ref().map(|[worst, fastest]| [worst, fastest]);
+    Ok(percentiles(case, p, [candidate, baseline], harm, effect, from))
 }
 
 /// Judges the ratio of the percentiles `p` of single values, which are taken as independent.
@@ -45,7 +46,7 @@ fn percentiles<R: Ranked>(
     case: &Compared<'_>,
     p: f64,
     [candidate, baseline]: [&R; 2],
-    harmed: Option<&R>,
+    harmed: Option<[&R; 2]>,
     effect: DesignEffect,
     from: DependenceSource,
 ) -> Finding {
@@ -56,8 +57,8 @@ fn percentiles<R: Ranked>(
     let size = (1.0 - q) * all * factor;
     // So many independent requests in the tail are needed for an upper end.
     let least = needs::least_effective(totals[0] / all, case.alpha).map(|least| totals[0] * least / size);
-    let harm =
-        harmed.map_or(Harm::None, |harmed| Harm::End(ratio::interval(harmed, baseline, q, effect, case.alpha)[1]));
+    let harm = harmed
+        .map_or(Harm::None, |[worst, fastest]| Harm::End(ratio::interval(worst, fastest, q, effect, case.alpha)[1]));
     case.finish(&Measured {
         method: Method::Ratio,
         scale: Scale::Times,
@@ -79,20 +80,27 @@ fn percentile_effect(
     baseline: &Histogram,
 ) -> Result<(DesignEffect, DependenceSource), String> {
     let total = (candidate.len() + baseline.len()) as f64;
-    let of_load = |(effect, from): (DesignEffect, DependenceSource)| {
-        (effect, if case.is_latency(key) { from } else { DependenceSource::Latency })
-    };
     let columns = case.loads.map(|load| load.map(Columns::of).transpose().map(Option::flatten));
     let [candidate_columns, baseline_columns] = columns;
     let (candidate_columns, baseline_columns) = (candidate_columns?, baseline_columns?);
-    if let Some(pair) = case.loads[0].filter(|_| case.is_simultaneous).and_then(|load| pair(load, p)) {
+    let of_load = |(effect, from): (DesignEffect, DependenceSource)| {
+        if case.is_latency(key) {
+            return (effect, from);
+        }
+        // Several values of one request depend on each other.
+        let requests: f64 = [candidate_columns, baseline_columns].into_iter().flatten().map(Columns::total).sum();
+        let values = if requests > 0.0 { (total / requests).max(1.0) } else { 1.0 };
+        (DesignEffect { deff: effect.deff * values, ..effect }, DependenceSource::Latency)
+    };
+    let tail = (1.0 - p / 100.0) * total;
+    if let Some(pair) = case.loads[0].filter(|_| case.is_simultaneous).and_then(|load| pair(load, p, tail)) {
         return Ok(of_load(pair));
     }
     let (Some(own), Some(reference)) = (candidate_columns, baseline_columns) else {
         let assumed = Effect::none(total);
         return Ok((assumed.effect, assumed.from));
     };
-    match unpaired(own, reference, p, (1.0 - p / 100.0) * total)? {
+    match unpaired(own, reference, p, tail)? {
         Some(found) => Ok(of_load(found)),
         None => {
             let assumed = Effect::none(total);
@@ -101,8 +109,16 @@ fn percentile_effect(
     }
 }
 
+/// The recorded pair of a percentile, with the tail rule for `tail` slow requests of both.
+fn pair(load: &LoadRecord, p: f64, tail: f64) -> Option<(DesignEffect, DependenceSource)> {
+    let (own, from) = nearest_pair(load, p)?;
+    let over_p90 = if p > TAIL { nearest_pair(load, TAIL).map(|(effect, _)| effect) } else { None };
+    let (chosen, is_tail) = tail_rule(own, tail, over_p90, FEW_AT_END);
+    Some((chosen, if is_tail { DependenceSource::P90 } else { from }))
+}
+
 /// The recorded pair of a percentile, or the larger one of the nearest two.
-fn pair(load: &LoadRecord, p: f64) -> Option<(DesignEffect, DependenceSource)> {
+fn nearest_pair(load: &LoadRecord, p: f64) -> Option<(DesignEffect, DependenceSource)> {
     let is_sound = |deff: f64, df: f64| deff.is_finite() && deff > 0.0 && df.is_finite() && df >= 1.0;
     let sound = || load.pairs.iter().filter(|pair| is_sound(pair.deff, pair.df));
     let below = sound().filter(|pair| pair.percentile <= p).max_by(|a, b| a.percentile.total_cmp(&b.percentile));

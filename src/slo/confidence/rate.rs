@@ -4,6 +4,7 @@ use super::case::Case;
 use super::certain;
 use super::columns::{Columns, Effect, effect};
 use super::finding::Finding;
+use super::harmed;
 use super::share::{Share, drift, needs_text};
 use super::words::{Scale, basis, percent};
 use crate::confidence::blocks::Block;
@@ -18,6 +19,9 @@ const FEW_ERRORS: f64 = 20.0;
 /// Largest relative difference between a rate and the ratio of its counts.
 const MAX_DIFFERENCE: f64 = 0.01;
 
+/// Reason of a rate without requests.
+pub(super) const NO_REQUESTS: &str = "no requests were counted";
+
 /// Errors among requests, and their dependence.
 pub(super) struct Counts {
     pub errors: f64,
@@ -25,6 +29,8 @@ pub(super) struct Counts {
     pub effect: Effect,
     /// Errors and successes of unknown origin.
     pub unknown: [f64; 2],
+    /// Blocks with the errors, and with the successes of unknown origin; `None` if there are none, or nothing shows when they came.
+    pub harmed: [Option<Vec<Block>>; 2],
     pub noun: &'static str,
 }
 
@@ -37,8 +43,15 @@ pub(super) fn judge(case: &Case<'_>) -> Finding {
         }
         None => return certain::single(case),
     };
+    if counts.requests <= 0.0 {
+        return Finding::open(Method::Binomial, case.alpha, format!("{}; {NO_REQUESTS}", case.point_reason));
+    }
     let ratio = counts.errors / counts.requests;
     let is_its = (ratio - case.value).abs() <= MAX_DIFFERENCE * ratio.max(case.value);
+    if !is_its && case.load.is_some() {
+        let reason = format!("{}; the counts of the load are not those of this rate", case.point_reason);
+        return Finding::open(Method::Binomial, case.alpha, reason);
+    }
     if !is_its {
         return certain::unknown(case, "the counts beside it are not those of this rate");
     }
@@ -53,7 +66,8 @@ fn with_counts(case: &Case<'_>, counts: &Counts) -> Option<Finding> {
     let is_upper = case.bound == Bound::Upper;
     let (bad, theta0) = if is_upper { (*errors, case.limit) } else { (requests - errors, 1.0 - case.limit) };
     let harm = counts.unknown[usize::from(!is_upper)];
-    let share = Share { bad: [bad; 2], total: *requests, harm, theta0 };
+    let harmed = counts.harmed[usize::from(!is_upper)].as_deref().and_then(proportion::design_effect);
+    let share = Share { bad: [bad; 2], total: *requests, harm, harmed, theta0 };
     let tested = share.test(effect, case.alpha)?;
     let [low, high] = proportion::limits(&tested.shares[0], case.alpha);
     let [low, high] = if is_upper { [low, high] } else { [1.0 - high, 1.0 - low] };
@@ -135,7 +149,11 @@ fn of_load(insights: &Insights, load: &LoadRecord, provider: &str) -> Result<Cou
         let successes = unknown.counts.requests.saturating_sub(unknown.counts.errors);
         [unknown.counts.errors as f64, successes as f64]
     });
-    Ok(Counts { errors, requests, effect, unknown, noun: "requests" })
+    let harmed = match unknown {
+        [0.0, 0.0] => [None, None],
+        _ => harmed::rate(insights, load, provider, &effect)?,
+    };
+    Ok(Counts { errors, requests, effect, unknown, harmed, noun: "requests" })
 }
 
 /// Names under which providers count requests.
@@ -163,7 +181,7 @@ fn of_provider(insights: &Insights, version: usize, provider: &str) -> Option<Re
         Ok(effect) => effect,
         Err(reason) => return Some(Err(reason)),
     };
-    Some(Ok(Counts { errors, requests, effect, unknown: [0.0; 2], noun: "requests" }))
+    Some(Ok(Counts { errors, requests, effect, unknown: [0.0; 2], harmed: [None, None], noun: "requests" }))
 }
 
 /// Counts per step of a time range: the steps are the blocks.
@@ -179,7 +197,14 @@ fn of_steps(errors: &[f64], requests: &[f64]) -> Option<Result<Counts, String>> 
         0 | 1 => Err("one step does not show how requests depend on each other".to_owned()),
         _ => effect(blocks, DependenceSource::Blocks),
     };
-    Some(effect.map(|effect| Counts { errors, requests, effect, unknown: [0.0; 2], noun: "requests" }))
+    Some(effect.map(|effect| Counts {
+        errors,
+        requests,
+        effect,
+        unknown: [0.0; 2],
+        harmed: [None, None],
+        noun: "requests",
+    }))
 }
 
 /// Rounds a count; `None` if it is off by more than a percent, as extrapolated increases are.

@@ -3,7 +3,7 @@
 use super::columns::{Columns, Effect, aligned};
 use super::compared::{Compared, Harm, MAX_DIFFERENCE, Measured};
 use super::finding::Finding;
-use super::rate::{self, Counts};
+use super::rate::{self, Counts, NO_REQUESTS};
 use super::words::Scale;
 use crate::confidence::blocks::{Block, paired};
 use crate::confidence::design_effect::{DesignEffect, student_factor};
@@ -15,15 +15,18 @@ use crate::slo::relative::BASELINE;
 pub(super) fn judge(case: &Compared<'_>) -> Result<Finding, String> {
     let counts = |version: usize| rate::counts(case.insights, version, &case.name.provider);
     let (Some(candidate), Some(baseline)) = (counts(case.verdict.version), counts(BASELINE)) else {
-        return Ok(case.unknown("two single numbers do not show how sure their difference is"));
+        return case.unknown("two single numbers do not show how sure their difference is");
     };
     let (candidate, baseline) = (candidate?, baseline?);
+    if candidate.requests <= 0.0 || baseline.requests <= 0.0 {
+        return Err(NO_REQUESTS.to_owned());
+    }
     let is_its = |(counts, value): (&Counts, f64)| {
         let ratio = counts.errors / counts.requests;
         (ratio - value).abs() <= MAX_DIFFERENCE * ratio.max(value)
     };
     if ![&candidate, &baseline].into_iter().zip(case.values).all(is_its) {
-        return Ok(case.unknown("the counts beside the rates are not theirs"));
+        return case.unknown("the counts beside the rates are not theirs");
     }
     let block = |counts: &Counts| Block { n: counts.requests, k: counts.errors };
     let (own, reference) = (block(&candidate), block(&baseline));
@@ -34,7 +37,8 @@ pub(super) fn judge(case: &Compared<'_>) -> Result<Finding, String> {
     let harm = Block { n: own.n + candidate.unknown[0], k: own.k + candidate.unknown[0] };
     let spared = Block { n: reference.n + baseline.unknown[1], k: reference.k };
     let is_harmed = candidate.unknown[0] > 0.0 || baseline.unknown[1] > 0.0;
-    let worst = difference::interval(harm, spared, effect, case.alpha).map(|ends| ends[1]);
+    let worst_effect = harmed_effect(case, &candidate, &baseline).filter(|harmed| harmed.deff > effect.deff);
+    let worst = difference::interval(harm, spared, worst_effect.unwrap_or(effect), case.alpha).map(|ends| ends[1]);
     Ok(case.finish(&Measured {
         method: Method::Difference,
         scale: Scale::Points,
@@ -48,6 +52,19 @@ pub(super) fn judge(case: &Compared<'_>) -> Result<Finding, String> {
         effective: all * factor.min(1.0),
         least: None,
     }))
+}
+
+/// Dependence with the requests of unknown origin that would raise the difference, which may have come together; `None` if there are none.
+fn harmed_effect(case: &Compared<'_>, candidate: &Counts, baseline: &Counts) -> Option<DesignEffect> {
+    let with_errors = candidate.harmed[0].as_deref();
+    let with_successes = baseline.harmed[1].as_deref();
+    if with_errors.is_none() && with_successes.is_none() {
+        return None;
+    }
+    let a = with_errors.unwrap_or(&candidate.effect.blocks);
+    let b = with_successes.unwrap_or(&baseline.effect.blocks);
+    let is_paired = case.is_simultaneous && a.len() == b.len();
+    if is_paired { difference::design_effect(&paired(a, b)) } else { difference::design_effect_unpaired(a, b) }
 }
 
 fn rate_effect(

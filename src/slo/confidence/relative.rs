@@ -70,7 +70,7 @@ fn are_simultaneous(loads: [Option<&LoadRecord>; 2]) -> bool {
 /// Ratio of two percentiles or means.
 fn of_distributions(case: &Compared<'_>) -> Result<Finding, String> {
     let Some((key, aggregation, values)) = case.distributions() else {
-        return Ok(case.unknown("two single numbers do not show how sure their ratio is"));
+        return case.unknown("two single numbers do not show how sure their ratio is");
     };
     match (aggregation, &values) {
         (Aggregation::Percentile(p), [Values::Histogram(candidate), Values::Histogram(baseline)]) => {
@@ -85,6 +85,6 @@ fn of_distributions(case: &Compared<'_>) -> Result<Finding, String> {
         (Aggregation::Mean, [Values::Samples(candidate), Values::Samples(baseline)]) => {
             mean_ratio::of_samples(case, [candidate, baseline])
         }
-        _ => Ok(case.unknown("values of this form have no interval of their ratio")),
+        _ => case.unknown("values of this form have no interval of their ratio"),
     }
 }

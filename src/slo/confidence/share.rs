@@ -4,6 +4,7 @@ use super::columns::Effect;
 use super::words::{period, thousands};
 use crate::confidence::blocks::Block;
 use crate::confidence::dependence::NOT_STEADY;
+use crate::confidence::design_effect::DesignEffect;
 use crate::confidence::needs;
 use crate::confidence::proportion::{self, Effective};
 use crate::model::slo::{Needs, Outcome};
@@ -16,6 +17,8 @@ pub(super) struct Share {
     pub total: f64,
     /// Bad requests of unknown origin, which may belong to this version.
     pub harm: f64,
+    /// Dependence of the bad requests with those, which may have come together; `None` if nothing shows it.
+    pub harmed: Option<DesignEffect>,
     /// The highest share within the limit.
     pub theta0: f64,
 }
@@ -36,10 +39,13 @@ impl Share {
     /// Tests the share. "Satisfied" needs the largest possible number of bad requests, and "violated" the smallest. `None` for impossible
     /// counts.
     pub fn test(&self, effect: &Effect, alpha: f64) -> Option<Tested> {
-        let with =
-            |bad: f64, total: f64| proportion::effective_with(bad, total, effect.effect.deff, effect.effect.df, alpha);
-        let shares = [with(self.bad[0], self.total)?, with(self.bad[1], self.total)?];
-        let harmed = with(self.bad[1] + self.harm, self.total + self.harm)?;
+        let with = |bad: f64, total: f64, effect: DesignEffect| {
+            proportion::effective_with(bad, total, effect.deff, effect.df, alpha)
+        };
+        let own = effect.effect;
+        let shares = [with(self.bad[0], self.total, own)?, with(self.bad[1], self.total, own)?];
+        let worst = self.harmed.filter(|harmed| harmed.deff > own.deff).unwrap_or(own);
+        let harmed = with(self.bad[1] + self.harm, self.total + self.harm, worst)?;
         let p_violated = proportion::p_violated(&shares[0], self.theta0);
         let is_satisfied = |share: &Effective| proportion::p_satisfied(share, self.theta0) <= alpha;
         let is_harmed = is_satisfied(&shares[1]) && !is_satisfied(&harmed);

@@ -42,7 +42,7 @@ pub fn ln_regularized(a: f64, b: f64, x: f64) -> Option<f64> {
     }
     // The fraction converges quickly below the mean only; above, it is that of the other tail.
     let tail = |a: f64, b: f64, x: f64| match ln_factor(a, b, x) + (fraction(a, b, x) / a).ln() {
-        // Rounded above a probability of 1. `min` would take a value that is not a number for 1.
+        // Rounding may exceed a probability of 1. `min(0.0)` would turn NaN into a probability of 1.
         ln if ln > 0.0 => 0.0,
         ln => ln,
     };
@@ -85,7 +85,9 @@ pub fn normal(p: f64) -> Option<f64> {
     is_valid.then(|| Normal::standard().inverse_cdf(p)).filter(|z| z.is_finite())
 }
 
-/// Smallest `x` between `low` and `high` at which a condition holds that stays true above; `high` if it holds nowhere below.
+/// Smallest `x` between `low` and `high` from which on a condition holds; `high` if it holds nowhere below.
+///
+/// The condition must hold for every larger `x`, too.
 ///
 /// Halves until the midpoint is one of the ends, which is as precise as floats are. `None` if the condition cannot be computed somewhere.
 pub fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> Option<bool>) -> Option<f64> {

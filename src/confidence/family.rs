@@ -1,8 +1,8 @@
 //! Several objectives of one version.
 //!
-//! "All are satisfied" needs no correction: it is wrong only if a certain one is wrong (intersection–union test, Berger 1982). "One is
-//! violated" does: of 20 good objectives, one fails by chance. Holm's procedure (1979) keeps the chance that any is called violated
-//! wrongly at α.
+//! "All are satisfied" needs no correction: if one objective is violated in truth, the claim is wrong only if the test
+//! of that one is (intersection–union test, Berger 1982). "One is violated" does: of 20 good objectives, one may fail
+//! by chance. Holm's procedure (1979) keeps the probability that any objective is wrongly called violated at most α.
 
 use super::beta::bisect;
 
@@ -22,8 +22,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     significant
 }
 
-/// The α at which an interval's lower end, which rises with α, gets above a limit: the p-value of "violated" of an interval that has no
-/// formula for it. 1 if it never does.
+/// P-value of "violated" for an interval without a formula for it: the α at which its lower end, which rises with α,
+/// exceeds the limit. 1 if it never does.
 pub fn p_of_lower_end(limit: f64, lower_end: impl Fn(f64) -> Option<f64>) -> f64 {
     let is_above = |alpha: f64| lower_end(alpha).is_some_and(|end| end > limit);
     const MOST: f64 = 0.499_999;

@@ -7,9 +7,9 @@ use super::design_effect::DesignEffect;
 
 /// First look, in seconds from the start.
 pub const FIRST: f64 = 10.0;
-/// Each look at a comparison is this much later than the one before.
+/// Factor between the times of successive looks at a comparison.
 const GROWTH: f64 = 1.5;
-/// Most looks that are planned: more than a year of them.
+/// Maximum number of planned looks, enough for more than a year.
 const MAX_LOOKS: usize = 60;
 
 /// Effective number of requests at a look: `N/deff·(z_{1−α/8}/t_{df,1−α/8})²`, at most ten million; `None` if it cannot be computed.
@@ -46,7 +46,7 @@ pub fn schedule(duration: f64) -> Vec<f64> {
     later.take(MAX_LOOKS).take_while(|look| *look < duration).collect()
 }
 
-/// The α of each look at a comparison: half of it, shared by all looks before the end.
+/// Error of each look at a comparison: half of α, divided equally among all looks before the end.
 pub fn alpha_per_look(alpha: f64, looks: usize) -> f64 {
     alpha / 2.0 / looks.max(1) as f64
 }

@@ -2,9 +2,9 @@
 
 use super::beta::normal;
 
-/// Largest number that is worth telling.
+/// Larger numbers of requests are not reported.
 const MAX_REQUESTS: f64 = 1e7;
-/// Chance that so many requests decide, if the share stays as seen: 4 in 5.
+/// Normal quantile of the power 0.8: if the share stays as seen, so many requests decide in 4 of 5 runs.
 const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 
 /// Requests, in all, with which the verdict is decided in four of five runs if the share `p` is the true one; `None` if that is more than

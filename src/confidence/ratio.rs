@@ -1,9 +1,10 @@
 //! Ratio of two percentiles, candidate divided by version 0, against a limit.
 //!
-//! If the candidate is `R` times as slow, then its latencies divided by `R`, pooled with version 0's, hold its share `π₀ = N_c/(N_c+N_0)` of
-//! every tail of the pool. A disturbance that hits both versions moves the pool, but not the share. So the share of the pooled tail of `K`
-//! requests is tested, a binomial share as in Lindon and Malek (NeurIPS 2022), and inverted into an interval of the ratio with the order
-//! statistics of both versions, as precedence tests are (Mathisen 1943).
+//! If the candidate is `R` times as slow, divide its latencies by `R` and pool them with version 0's: then the
+//! candidate's share of every tail of the pool is `π₀ = N_c/(N_c+N_0)`. A disturbance that hits both versions moves the
+//! pool, but not the share. So the share of the pooled tail of `K` requests is tested, a binomial share as in Lindon
+//! and Malek (NeurIPS 2022). The test is inverted into an interval of the ratio with the order statistics of both
+//! versions, as precedence tests are (Mathisen 1943).
 
 use super::beta::MAX_COUNT;
 use super::blocks::{Block, Pair, total};
@@ -39,9 +40,10 @@ impl Pool {
     }
 }
 
-/// Latencies over which requests belong to the pooled tail, of candidate and version 0: their `q`-quantiles.
+/// Latencies of candidate and version 0 above which requests belong to the pooled tail: their `q`-quantiles.
 ///
-/// Divided by the ratio of the quantiles, the candidate's quantile is version 0's, and so is the pool's.
+/// After dividing the candidate's latencies by the ratio of these quantiles, both versions and the pool have the same
+/// `q`-quantile.
 pub fn thresholds(candidate: &impl Ranked, baseline: &impl Ranked, q: f64) -> Option<[f64; 2]> {
     let quantile = |values: &dyn Ranked| {
         let rank = (q * values.count() as f64).ceil().max(1.0);
@@ -111,7 +113,7 @@ pub fn interval_with(
     alpha: f64,
 ) -> [Option<f64>; 2] {
     let Some(pool) = Pool::new(candidate.count() as f64, baseline.count() as f64, q) else { return [None, None] };
-    // Not a number would become the largest one.
+    // `min` would turn NaN into `MAX_COUNT`.
     let size = if size.is_nan() { 0.0 } else { size.min(MAX_COUNT) };
     let (most, least) = ranks(size, pool.share, alpha);
     // Divisions go outward, too: numerator and denominator take opposite edges of their cells.

@@ -2,7 +2,7 @@
 //!
 //! After each second, when every worker has added its counts to the load's series, the engine passes the [`LoadState`] on. The receiver may
 //! then cancel [`EarlyEnd::decided`]: no further request is due from that instant on, those in flight are awaited and counted, and the rest
-//! of the schedule counts neither as dropped nor as late. Nothing of this is on the path of a request.
+//! of the schedule counts neither as dropped nor as late. None of this is on the path of a request.
 
 use std::fmt;
 use std::sync::Arc;

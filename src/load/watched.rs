@@ -27,7 +27,7 @@ impl WatchedLimits {
         Self(micros.into())
     }
 
-    /// Reads the limits of another pod; `None` if no load has such limits.
+    /// Reads the limits of another pod; `None` if there are too many, or if they are not ascending.
     pub(super) fn from_shard(micros: &[u64]) -> Option<Self> {
         let is_valid = micros.len() <= MAX_LIMITS && micros.windows(2).all(|pair| pair[0] < pair[1]);
         is_valid.then(|| Self(micros.into()))

@@ -32,8 +32,8 @@ pub struct RelativeLimits {
 pub struct Confidence {
     /// Probability with which each one-sided claim holds, above 0.5 and at most 0.9999.
     pub level: f64,
-    /// Longest burst of errors or slow requests that a load may end before it has seen; zero if requests are independent until seen
-    /// otherwise.
+    /// Longest burst of errors or slow requests that early stops assume until they have seen enough of them; zero
+    /// assumes independent requests until the load shows otherwise.
     pub burst: Duration,
     /// Makes verdicts on metrics without an interval inconclusive.
     pub is_strict: bool,

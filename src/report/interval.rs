@@ -76,8 +76,8 @@ pub(super) fn has_drawing(slo: &SloReport) -> bool {
     slo.interval.is_some() && !contradicts(slo)
 }
 
-/// Returns true if the interval would tell something else than the verdict. Limits are inclusive, and an end may have been moved to the
-/// limit because values are rounded outward.
+/// Returns true if the interval would contradict the verdict. Limits are inclusive, and an end may have been moved to
+/// the limit because values are rounded outward.
 pub(super) fn contradicts(slo: &SloReport) -> bool {
     let Some([low, high]) = slo.interval else { return false };
     let fits = match (slo.verdict, slo.bound) {

@@ -111,7 +111,8 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Error of each claim on a load's metrics: half of it is spent on the looks at a load that may end with its verdict, whether it did or not.
+/// Error of each claim on a load's metrics: only half of α if the load was to end with its verdict, because the looks
+/// have the other half, whether it ended early or not.
 pub(super) fn alpha(load: Option<&LoadRecord>, confidence: &Confidence) -> f64 {
     let alpha = 1.0 - confidence.level;
     if load.is_some_and(|load| load.until_verdict || load.stopped.is_some()) { alpha / 2.0 } else { alpha }

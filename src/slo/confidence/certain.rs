@@ -1,4 +1,5 @@
-//! Metrics without an interval: counts and extremes are what they are, and of a single number nobody knows how sure it is.
+//! Metrics without an interval from their samples: counts are exact, extremes are certain on one side, and a single
+//! number does not show how much it varies, unless there are enough loops.
 
 use super::case::Case;
 use super::finding::Finding;
@@ -17,7 +18,7 @@ pub(super) fn count(case: &Case<'_>) -> Finding {
     Finding { outcome, ..Finding::open(Method::Point, case.alpha, case.point_reason.to_owned()) }
 }
 
-/// A value of which nothing shows how sure it is; `why` is the reason. It decides, unless the objectives are strict.
+/// A value whose uncertainty is unknown; `why` is the reason. It decides, unless the objectives are strict.
 pub(super) fn unknown(case: &Case<'_>, why: &str) -> Finding {
     let outcome = match case.is_within {
         _ if case.is_strict => Outcome::Inconclusive,
@@ -81,7 +82,7 @@ fn loops(case: &Case<'_>, history: &[f64]) -> Option<Finding> {
             family::p_of_upper_end(case.limit, |alpha| mean::interval(&estimate, alpha)[1]),
         ),
     };
-    // The newest value has its say, too.
+    // The newest value has to agree with the mean.
     let outcome = match case.is_within {
         true if is_satisfied => Outcome::Satisfied,
         false if is_violated => Outcome::Violated,

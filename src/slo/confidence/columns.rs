@@ -29,7 +29,7 @@ pub(super) struct Effect {
 }
 
 impl Effect {
-    /// Independent observations, for want of anything that shows their dependence.
+    /// Assumes independent observations, because nothing shows their dependence.
     pub fn none(total: f64) -> Self {
         let effect = DesignEffect { deff: 1.0, df: (total - 1.0).max(1.0) };
         Self { effect, from: DependenceSource::None, blocks: Vec::new() }

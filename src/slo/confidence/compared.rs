@@ -18,7 +18,7 @@ use crate::slo::relative::BASELINE;
 const MICROS: f64 = 1_000.0;
 /// Most further requests that are worth telling.
 const MAX_NEEDS: f64 = 1e7;
-/// Chance of 4 in 5 that so many requests decide.
+/// Normal quantile of the power 0.8: so many requests decide in 4 of 5 runs.
 const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 /// Largest relative difference between a rate and the ratio of its counts.
 pub(super) const MAX_DIFFERENCE: f64 = 0.01;

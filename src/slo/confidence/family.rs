@@ -7,7 +7,8 @@ use super::finding::Finding;
 use crate::confidence::family::holm;
 use crate::model::slo::{Outcome, Verdict};
 
-/// Errors of "violated" in units of the allowed one, which differs between loads; `None` for verdicts without an interval.
+/// P-values of "violated", divided by the allowed error, which differs between loads; `None` for verdicts without an
+/// interval.
 pub(super) fn p_values(verdicts: &[Verdict], findings: &[Option<Finding>]) -> Vec<Option<f64>> {
     let p = |(_, finding): (&Verdict, &Option<Finding>)| {
         let finding = finding.as_ref()?;

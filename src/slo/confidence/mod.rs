@@ -1,4 +1,5 @@
-//! Verdicts with a confidence: a value on one side of its limit is not enough, the samples must show that the true one is, too.
+//! Verdicts with a confidence: it is not enough that a value is on one side of its limit; the samples must show that
+//! the true value is, too.
 //!
 //! The rule without a confidence judges first ([`super::assess`]). Whatever it leaves open stays open: a load that was not the requested one,
 //! a missing value, requests of unknown origin. Each value that it decides on is judged again here:
@@ -14,7 +15,7 @@
 //! | `rate`, `percentile` | the counts of both, from loads and from providers |
 //! | `harmed` | requests of unknown origin, which may have come together |
 //! | `mean` | means |
-//! | `certain` | counts and extremes, which are what they are; single numbers, of which nobody knows how sure they are |
+//! | `certain` | exact counts; extremes, certain on one side; single numbers, of unknown uncertainty |
 //! | `stopped` | loads that ended with their verdict |
 //! | `family` | several objectives of one version, and several candidates |
 //! | `words` | numbers in sentences |
@@ -55,7 +56,7 @@ use crate::model::slo::{Outcome, Verdict};
 use case::Case;
 use finding::Finding;
 
-/// Judges the verdicts that a value has decided again, with a confidence. Verdicts relative to version 0 are among them.
+/// Judges again, with a confidence, the verdicts that a value has decided, including those relative to version 0.
 pub(super) fn apply(verdicts: &mut [Verdict], insights: &Insights, confidence: &Confidence) {
     let judge = |verdict: &Verdict| {
         if !is_decided_by_value(verdict) {

@@ -66,7 +66,7 @@ impl Share {
             let requests = needs::requests(share.p, self.theta0, per_independent, alpha)?;
             needs::missing(requests, self.total)
         };
-        // Few intervals cost requests, too: an estimate without that price may say that there are enough.
+        // Few intervals lower the effective number, too: by the design effect alone there may be enough requests.
         let requests = missing(share.deff).max(missing(self.total / share.n))?;
         Some(Needs { requests, seconds: rate.map(|rate| tenths(requests as f64 / rate)) })
     }

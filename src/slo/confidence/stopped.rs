@@ -19,7 +19,7 @@ pub(super) fn kept(case: &Case<'_>) -> Option<Finding> {
     let theta0 = theta0(case)?;
     let effect = DesignEffect { deff: decision.deff, df: decision.df };
     let (n, k) = (decision.n as f64, decision.k as f64);
-    // The looks had half of α, and the case's is that half.
+    // `case.alpha` is half of α, the half that the looks had; `effective` takes the whole.
     let effective = looks::effective(n, effect, 2.0 * case.alpha)?;
     let k_effective = k / n * effective;
     let enough = -case.alpha.ln();

@@ -19,7 +19,7 @@ pub(super) struct Comparison {
     pub(super) objectives: usize,
 }
 
-/// Judges an objective on a version relative to version 0. `None` if the samples do not allow to.
+/// Judges an objective on a version relative to version 0. `None` if the samples do not allow it.
 pub(super) fn look(claim: &Claim, candidate: &Timeline, baseline: &Timeline, rules: &Comparison) -> Option<Looked> {
     match claim.statistic {
         Statistic::Errors => errors(claim.slo.limit.0, candidate, baseline, rules),

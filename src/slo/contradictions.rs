@@ -11,11 +11,13 @@ use crate::model::insights::Insights;
 use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
 use crate::model::metric::{MetricType, Reading};
 use crate::model::missing::NoDataPolicy;
-use crate::model::slo::{Bound, Outcome, Slo, Verdict};
+use crate::model::slo::{Bound, Method, Outcome, Slo, Verdict};
 use crate::slo::comparison::comparison;
 use crate::slo::planned_slos::{self, PlannedSlos, label, relative_label};
 use crate::slo::relative::{self, BASELINE};
 
+/// Largest relative difference between a percentile's value, which is the edge of a cell, and a limit that exact counts decide.
+const MAX_ROUNDING: f64 = 0.01;
 /// Tasks that measure.
 const MEASURING: [&str; 4] = ["http", "grpc", "custommetrics", "abnmetrics"];
 
@@ -191,7 +193,7 @@ fn of_satisfied(verdict: &Verdict, slo: &str, rule: Option<LoopRule>) -> Option<
         return None;
     }
     match verdict.value {
-        Some(value) if !verdict.bound.admits(value, verdict.limit) => {
+        Some(value) if !verdict.bound.admits(value, verdict.limit) && !is_rounded(verdict, value) => {
             return Some(format!("the verdict on {slo} is satisfied, but the value is {value}"));
         }
         None if verdict.no_data != Some(NoDataPolicy::Pass) => {
@@ -208,15 +210,27 @@ fn of_satisfied(verdict: &Verdict, slo: &str, rule: Option<LoopRule>) -> Option<
     }
 }
 
+/// Returns true if a satisfied percentile is beyond its limit only by the rounding of its cell: the load counted the requests over the limit
+/// exactly, and those decided.
+fn is_rounded(verdict: &Verdict, value: f64) -> bool {
+    let [lower, upper] = verdict.interval.unwrap_or_default();
+    let end = if verdict.bound == Bound::Upper { upper } else { lower };
+    verdict.method == Some(Method::Percentile)
+        && end.is_some_and(|end| verdict.bound.admits(end, verdict.limit))
+        && (value - verdict.limit).abs() <= MAX_ROUNDING * verdict.limit.abs()
+}
+
 /// Finds satisfied verdicts that were judged with less confidence than the spec asks for.
 fn of_confidence(insights: &Insights, planned: &PlannedSlos) -> Option<String> {
     let level = planned.confidence()?;
-    let is_rule = matches!(planned.rule(), Some(LoopRule::FailureLimit(_)));
+    if insights.verdicts.is_empty() {
+        return Some(format!("the SLOs were not judged with the confidence of the spec, {level}"));
+    }
     let by_value = |verdict: &&Verdict| {
         verdict.verdict == Outcome::Satisfied && verdict.no_data.is_none() && verdict.on_error.is_none()
     };
     let is_less = |verdict: &&Verdict| verdict.confidence.is_none_or(|confidence| confidence < level - 1e-9);
-    let verdict = insights.verdicts.iter().filter(|_| !is_rule).filter(by_value).find(is_less)?;
+    let verdict = insights.verdicts.iter().filter(by_value).find(is_less)?;
     Some(format!("the verdict on {} was not judged with the confidence of the spec, {level}", verdict.metric))
 }
 
@@ -275,12 +289,14 @@ fn of_values(experiment: &Experiment, insights: &Insights, rule: Option<LoopRule
     {
         return None;
     }
-    let of_cells = cells(insights).filter(|cell| cell.is_satisfied == Some(true)).find_map(|cell| {
+    let satisfied = cells(insights).enumerate().filter(|(_, cell)| cell.is_satisfied == Some(true));
+    let of_cells = satisfied.into_iter().find_map(|(place, cell)| {
         let metric = MetricsView::new(insights, cell.version).resolve(&cell.slo.metric);
         // Iter8 aggregates many values differently.
         let is_plain = matches!(metric.kind(), Some(MetricType::Counter | MetricType::Gauge));
         let Reading::Value(value) = metric.reading else { return None };
-        let contradicts = is_plain && !cell.bound.admits(value, cell.slo.limit.0);
+        let is_rounded = || insights.verdicts.get(place).is_some_and(|verdict| is_rounded(verdict, value));
+        let contradicts = is_plain && !cell.bound.admits(value, cell.slo.limit.0) && !is_rounded();
         contradicts
             .then(|| format!("{} is recorded as satisfied, but the value is {value}", label(cell.bound, cell.slo)))
     });

@@ -413,6 +413,79 @@ fn other_spellings_and_skipped_assessments_are_no_contradictions() {
     assert_eq!(signs(&judged), "+++", "{judged:?}");
 }
 
+/// Judges the document with a confidence of 95 %. The percentile is the upper edge of a cell that holds its limit, and exact counts decided.
+fn confident(document: &mut Value) {
+    document["spec"][1]["with"]["confidence"] = json!(0.95);
+    for verdict in document["result"]["insights"]["verdicts"].as_array_mut().unwrap() {
+        verdict["confidence"] = json!(0.95);
+    }
+    let verdict = &mut document["result"]["insights"]["verdicts"][2];
+    verdict["value"] = json!(120.063);
+    verdict["method"] = json!("percentile");
+    verdict["interval"] = json!([100.0, 120.0]);
+    document["result"]["insights"]["nonHistMetricValues"][0]["http/latency-p99"] = json!([120.063]);
+}
+
+#[test]
+fn a_percentile_beyond_its_limit_by_the_rounding_of_a_cell_is_no_contradiction() {
+    let judged = changed(PASSING, confident);
+    assert_eq!(signs(&judged), "+++", "{judged:?}");
+    let cases: &[Case] = &[
+        (
+            "the interval ends above the limit",
+            |d| d["result"]["insights"]["verdicts"][2]["interval"] = json!([100.0, 120.1]),
+            "the verdict on http/latency-p99 <= 120 is satisfied, but the value is 120.063",
+        ),
+        (
+            "another method",
+            |d| d["result"]["insights"]["verdicts"][2]["method"] = json!("mean"),
+            "the verdict on http/latency-p99 <= 120 is satisfied, but the value is 120.063",
+        ),
+        (
+            "far above the limit",
+            |d| d["result"]["insights"]["verdicts"][2]["value"] = json!(180.0),
+            "the verdict on http/latency-p99 <= 120 is satisfied, but the value is 180",
+        ),
+        (
+            "measured far above the limit",
+            |d| d["result"]["insights"]["nonHistMetricValues"][0]["http/latency-p99"] = json!([180.0]),
+            "http/latency-p99 <= 120 is recorded as satisfied, but the value is 180",
+        ),
+        (
+            "a failure limit, and judged without a confidence",
+            |d| {
+                d["spec"][1]["with"]["failureLimit"] = json!(1);
+                add_loop(d, 1, "sss");
+                d["result"]["insights"]["verdicts"][1].as_object_mut().unwrap().remove("confidence");
+            },
+            "the verdict on http/latency-mean was not judged with the confidence of the spec, 0.95",
+        ),
+    ];
+    for (name, change, reason) in cases {
+        let judged = changed(PASSING, |document| {
+            confident(document);
+            change(document);
+        });
+        assert_eq!(signs(&judged), "++-", "{name}: {judged:?}");
+        assert!(judged[2].sentence.contains(reason), "{name}: {}", judged[2].sentence);
+    }
+}
+
+#[test]
+fn slos_do_not_hold_with_a_confidence_that_no_verdict_has() {
+    for failure_limit in [false, true] {
+        let judged = changed(ITER8, |document| {
+            document["spec"][1]["with"]["confidence"] = json!(0.95);
+            if failure_limit {
+                document["spec"][1]["with"]["failureLimit"] = json!(1);
+            }
+        });
+        assert_eq!(signs(&judged), "++-", "{judged:?}");
+        let reason = "the SLOs were not judged with the confidence of the spec, 0.95";
+        assert!(judged[2].sentence.contains(reason), "{}", judged[2].sentence);
+    }
+}
+
 /// Makes a version 1 of version 0, and an objective that compares them, with its verdict.
 fn compared(document: &mut Value) {
     let insights = &mut document["result"]["insights"];

@@ -86,6 +86,19 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
     assessment.record = Some(record);
 }
 
+/// Returns the document with a record of this loop without outcomes, so that values of another spec are told from its own; `None` if the
+/// newest recorded loop measured the same spec.
+pub fn with_other_spec(insights: &Insights, this: &ThisLoop) -> Option<Insights> {
+    let newest = insights.loops.last()?;
+    let is_other = newest.spec.is_some() && this.spec.is_some() && newest.spec != this.spec;
+    is_other.then(|| {
+        let mut insights = insights.clone();
+        insights.loops.retain(|record| record.number < this.number);
+        insights.loops.push(LoopRecord { number: this.number, spec: this.spec.clone(), ..LoopRecord::default() });
+        insights
+    })
+}
+
 /// Returns the outcome of this loop alone. An old value says nothing about it, nor does a part of the measurements that satisfies the SLO.
 fn outcome(verdict: &Verdict, is_fresh: bool, this: &ThisLoop) -> LoopOutcome {
     let is_known = is_fresh && (this.failed.is_none() || verdict.verdict == Outcome::Violated);

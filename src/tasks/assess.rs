@@ -340,7 +340,8 @@ impl Assess {
             relative: insights.relative.as_ref().filter(|_| is_later).unwrap_or(relative).clone(),
             confidence: *confidence,
         };
-        let mut assessment = judge_objectives(insights, &objectives);
+        let with_other_spec = confidence.and_then(|_| loops::with_other_spec(insights, this));
+        let mut assessment = judge_objectives(with_other_spec.as_ref().unwrap_or(insights), &objectives);
         sample_minimum::apply(&mut assessment, insights, self.min_samples);
         loops::judge(&mut assessment, insights, self.rule, this);
         if !self.rewards.is_empty() {

@@ -6,6 +6,8 @@ use super::finding::Finding;
 use crate::confidence::blocks::SumBlock;
 use crate::confidence::{family, mean};
 use crate::metrics::MetricsView;
+use crate::metrics::loop_records::comparable;
+use crate::model::loops::LoopRecord;
 use crate::model::metric::MetricType;
 use crate::model::slo::{Bound, Method, Outcome};
 
@@ -29,11 +31,8 @@ pub(super) fn unknown(case: &Case<'_>, why: &str) -> Finding {
     Finding { outcome, ..Finding::open(Method::Point, case.alpha, format!("{}; {why}{strict}", case.point_reason)) }
 }
 
-/// An extreme: what was seen is certain on one side, and nothing is known on the other.
-pub(super) fn extreme(case: &Case<'_>) -> Finding {
-    let is_highest = !matches!(case.name.metric.rsplit_once('-').map(|(_, last)| last), Some("min"))
-        && !case.name.to_string().ends_with("/min")
-        && !case.name.to_string().ends_with("p0");
+/// An extreme, the highest value or the lowest: what was seen is certain on one side, and nothing is known on the other.
+pub(super) fn extreme(case: &Case<'_>, is_highest: bool) -> Finding {
     let interval = if is_highest { [Some(case.value), None] } else { [None, Some(case.value)] };
     let open = Finding { interval: Some(interval), ..Finding::open(Method::Point, case.alpha, String::new()) };
     let is_certain = match (is_highest, case.bound) {
@@ -57,11 +56,18 @@ pub(super) fn single(case: &Case<'_>) -> Finding {
     let why = "a single number does not show how sure it is";
     let view = MetricsView::new(case.insights, case.version);
     let is_gauge = view.get(case.name).kind() == Some(MetricType::Gauge);
-    let history: Vec<f64> = view.history(case.name).into_iter().flatten().collect();
+    let mut history: Vec<f64> = view.history(case.name).into_iter().flatten().collect();
+    history.drain(..history.len().saturating_sub(loops_of_spec(&case.insights.loops)));
     if case.load.is_some() || !is_gauge || history.len() < MIN_LOOPS {
         return unknown(case, why);
     }
     loops(case, &history).unwrap_or_else(|| unknown(case, why))
+}
+
+/// Number of newest loops that measured the same spec. Documents without records do not tell loops apart.
+fn loops_of_spec(loops: &[LoopRecord]) -> usize {
+    let Some(newest) = loops.last() else { return usize::MAX };
+    1 + comparable(loops, newest).into_iter().filter(|record| record.failed.is_none()).count()
 }
 
 /// Judges the mean of the loops' values; `None` if they do not vary.

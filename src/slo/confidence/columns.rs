@@ -10,10 +10,14 @@ use crate::metrics::series::halved;
 use crate::model::load::LoadRecord;
 use crate::model::series::{Over, Series};
 use crate::model::slo::{Bound, Dependence, DependenceSource};
+use crate::slo::load_validity;
 
 /// Reason of a load that is too short to be judged with a confidence.
 pub(super) const TOO_SHORT: &str =
     "the load lasted one interval, which does not show how requests depend on each other";
+
+/// Reason of a load whose pods have no columns in common.
+const NOT_SHARED: &str = "the pods did not count the same limits, so how requests depend on each other is unknown";
 
 /// Percentile whose exceedances stand in for those of a limit that few requests exceed.
 const TAIL: f64 = 90.0;
@@ -63,18 +67,33 @@ impl Effect {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns<'a> {
     series: &'a Series,
+    /// True if several pods shared the load.
+    is_shared: bool,
 }
 
 impl<'a> Columns<'a> {
     pub fn of(load: &'a LoadRecord) -> Result<Option<Self>, String> {
-        load.series.as_ref().map(Self::new).transpose()
+        let Some(series) = &load.series else { return Ok(None) };
+        let columns = Self { is_shared: load.shards.is_some(), ..Self::new(series)? };
+        let sum = |counts: &[u64]| counts.iter().map(|count| u128::from(*count)).sum::<u128>();
+        if sum(&series.requests) != u128::from(load.counts.requests) {
+            return Err(damaged("requests"));
+        }
+        if sum(&series.errors) != u128::from(load.counts.errors) {
+            return Err(damaged("errors"));
+        }
+        // The intervals of each pod start with its own part, so what happened to all pods at once is spread over several intervals.
+        match load.shards.as_ref().and_then(load_validity::lateness) {
+            Some(late) => Err(late),
+            None => Ok(Some(columns)),
+        }
     }
 
     pub fn new(series: &'a Series) -> Result<Self, String> {
         if series.requests.len() < 2 {
             return Err(TOO_SHORT.to_owned());
         }
-        Ok(Self { series })
+        Ok(Self { series, is_shared: false })
     }
 
     /// Errors per interval.
@@ -102,6 +121,7 @@ impl<'a> Columns<'a> {
 
     /// Requests over a percentile of the whole load per interval, with the percentile's value.
     pub fn over_percentile(self, p: f64) -> Result<Option<(f64, Vec<Block>)>, String> {
+        self.check_shared(self.has_limits())?;
         let over = self.series.over.iter().find(|over| over.percentile == Some(p));
         over.map(|over| Ok((over.limit, self.column(over)?))).transpose()
     }
@@ -109,6 +129,7 @@ impl<'a> Columns<'a> {
     /// Sums of the latencies per interval in µs; `None` if the series has none.
     pub fn sums(self) -> Result<Option<Vec<SumBlock>>, String> {
         let sums = &self.series.sum;
+        self.check_shared(!sums.is_empty())?;
         if sums.is_empty() {
             return Ok(None);
         }
@@ -128,6 +149,7 @@ impl<'a> Columns<'a> {
     /// For another distribution than the latency, `share` is the share of requests over its limit, and the nearest columns are those of the
     /// nearest shares.
     pub fn over_effect(self, place: Place, bound: Bound, bad: f64) -> Result<Option<Effect>, String> {
+        self.check_shared(self.has_limits())?;
         if !self.has_limits() {
             return Ok(None);
         }
@@ -192,6 +214,11 @@ impl<'a> Columns<'a> {
             });
         }
         Ok(found)
+    }
+
+    /// Rejects a shared load without columns. Pods that were given different limits measured them, but their sum has none.
+    fn check_shared(self, has_columns: bool) -> Result<(), String> {
+        if has_columns || !self.is_shared { Ok(()) } else { Err(NOT_SHARED.to_owned()) }
     }
 
     fn share(self, over: &Over) -> f64 {

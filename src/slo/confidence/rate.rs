@@ -79,7 +79,7 @@ fn with_counts(case: &Case<'_>, counts: &Counts) -> Option<Finding> {
     let basis = basis(case.alpha, *requests as u64, assumed, counts.noun);
     let (metric, limit) = (&case.metric, case.limit);
     let text = |value: f64| Scale::Percent.pair(value, limit);
-    let few = if *errors > 0.0 && *errors < FEW_ERRORS && effect.effect.deff <= 1.0 && !effect.is_assumed() {
+    let few = if *errors < FEW_ERRORS && effect.effect.deff <= 1.0 && !effect.is_assumed() {
         "; errors taken as independent: fewer than 20 were seen"
     } else {
         ""
@@ -156,7 +156,7 @@ fn of_load(insights: &Insights, load: &LoadRecord, provider: &str) -> Result<Cou
     Ok(Counts { errors, requests, effect, unknown, harmed, noun: "requests" })
 }
 
-/// Names under which providers count requests.
+/// Names under which providers count requests. Without errors every total fits the rate, so only the first one is surely that of the requests.
 const TOTALS: [&str; 3] = ["request-count", "count", "total"];
 
 /// Counts that a provider has measured over the same window as the rate.
@@ -168,8 +168,13 @@ fn of_provider(insights: &Insights, version: usize, provider: &str) -> Option<Re
         Some((values.get(&key)?.as_slice(), kind))
     };
     let (errors, error_kind) = of("error-count")?;
-    let (requests, kind) = TOTALS.iter().find_map(|name| of(name))?;
     let is_sample = |kind| kind == Some(MetricType::Sample);
+    let has_errors = match is_sample(error_kind) {
+        true => errors.iter().any(|count| *count != 0.0),
+        false => *errors.last()? != 0.0,
+    };
+    let names = TOTALS.iter().take(if has_errors { TOTALS.len() } else { 1 });
+    let (requests, kind) = names.into_iter().find_map(|name| of(name))?;
     if is_sample(error_kind) != is_sample(kind) {
         return None;
     }

@@ -36,8 +36,9 @@ fn by_values(case: &Case<'_>) -> Finding {
     match values {
         Some((_, Aggregation::Count, _)) => certain::count(case),
         Some((_, Aggregation::StdDev, _)) => certain::unknown(case, "a deviation has no interval"),
-        Some((_, Aggregation::Min | Aggregation::Max, _)) => certain::extreme(case),
-        Some((_, Aggregation::Percentile(p), _)) if p <= 0.0 || p >= 100.0 => certain::extreme(case),
+        Some((_, Aggregation::Min, _)) => certain::extreme(case, false),
+        Some((_, Aggregation::Max, _)) => certain::extreme(case, true),
+        Some((_, Aggregation::Percentile(p), _)) if p <= 0.0 || p >= 100.0 => certain::extreme(case, p >= 100.0),
         Some((key, Aggregation::Percentile(p), values)) => percentile::judge(case, &key, p, &values),
         Some((key, Aggregation::Mean, values)) => mean::judge(case, &key, &values),
         None => certain::single(case),

@@ -4,10 +4,12 @@ use crate::metrics::series::halved;
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::{HistogramBucket, Insights};
-use crate::model::load::{Decision, LoadRecord, Stopped, VersionFrom};
+use crate::model::load::{Decision, LoadRecord, Shards, Stopped, VersionFrom};
+use crate::model::loops::{LoopOutcome, LoopRecord};
 use crate::model::metric::{MetricMeta, MetricType};
 use crate::model::series::Series;
 use crate::model::slo::{Bound, DependenceSource, Method, Outcome, Verdict};
+use crate::slo::loops::{ThisLoop, with_other_spec};
 use Outcome::{Inconclusive, Satisfied, Violated};
 
 const P95: &str = "http/latency-p95";
@@ -180,7 +182,7 @@ fn an_error_rate_is_judged_by_its_limits() {
     assert_eq!(outcome, Satisfied);
     assert_eq!(
         reason,
-        "http/error-rate is at most 0.10 % (95 % sure; 3,000 requests, worth 2,908 independent ones), within the limit of 1 %"
+        "http/error-rate is at most 0.10 % (95 % sure; 3,000 requests, worth 2,908 independent ones), within the limit of 1 %; errors taken as independent: fewer than 20 were seen"
     );
     let (outcome, reason) = judged(|at| u64::from(at % 2 == 0), 0.01);
     assert_eq!(outcome, Inconclusive);
@@ -198,7 +200,7 @@ fn an_error_rate_is_judged_by_its_limits() {
 fn a_limit_of_zero_is_violated_by_one_error_and_never_satisfied() {
     let none = upper(&TestLoad::with_errors(30, 50, |_| 0), RATE, 0.0);
     assert_eq!((none.verdict, none.needs), (Inconclusive, None));
-    assert!(none.reason.ends_with("no number of requests shows that there are no errors"), "{}", none.reason);
+    assert!(none.reason.contains("; no number of requests shows that there are no errors"), "{}", none.reason);
     let one = upper(&TestLoad::with_errors(30, 50, |at| u64::from(at == 3)), RATE, 0.0);
     assert_eq!(one.verdict, Violated, "{}", one.reason);
     let all = upper(&TestLoad::with_errors(30, 50, |_| 50), RATE, 1.0);
@@ -323,6 +325,9 @@ fn a_billion_requests_are_judged() {
     let mut document = insights(&[TestLoad::with_errors(30, 50, |_| 0)]);
     let load = record(&mut document, 0);
     load.counts.requests = 1_000_000_000;
+    load.series.as_mut().unwrap().requests = vec![100_000_000, 900_000_000 / 29];
+    load.series.as_mut().unwrap().requests.resize(30, 900_000_000 / 29);
+    load.series.as_mut().unwrap().requests[29] += 900_000_000 % 29;
     let verdict = verdict(&document, &objectives(&[(RATE, 1e-6)], &[], &[]));
     assert_eq!((verdict.verdict, verdict.effective_samples), (Satisfied, Some(1e7)), "{}", verdict.reason);
 }
@@ -547,6 +552,52 @@ fn hostile_documents_are_judged_without_panics() {
     assess(&document, &objectives(&[(P95, 1.0)], &[], &[(P95, 1.0)]));
 }
 
+#[test]
+fn counts_of_another_load_than_the_series_decide_nothing() {
+    for (requests, errors) in [(1_000_000, 0), (1_500, 3)] {
+        let mut document = insights(&[TestLoad::with_errors(30, 50, |_| 0)]);
+        let load = record(&mut document, 0);
+        (load.counts.requests, load.counts.errors) = (requests, errors);
+        let rate = errors as f64 / requests as f64;
+        document.non_hist_metric_values[0].insert(RATE.to_owned(), vec![rate]);
+        let verdict = verdict(&document, &objectives(&[(RATE, 0.01)], &[], &[]));
+        assert_eq!((verdict.verdict, verdict.interval), (Inconclusive, None), "{}", verdict.reason);
+        assert!(verdict.reason.ends_with("of the load's series in the document does not fit its requests"));
+    }
+}
+
+#[test]
+fn pods_that_did_not_count_the_same_limits_decide_only_the_error_rate() {
+    let mut document = insights(&[good(), good()]);
+    for version in [0, 1] {
+        record(&mut document, version).shards = Some(Shards { count: 2, ..Shards::default() });
+        record(&mut document, version).pairs.clear();
+        (series(&mut document, version).over, series(&mut document, version).sum) = (Vec::new(), Vec::new());
+    }
+    let limits = [(P95, 50.0), ("http/latency-mean", 50.0), ("http/service-time/p95", 50.0)];
+    let relative = [("http/latency-p90", 2.0), ("http/latency-mean", 2.0)];
+    for verdict in assess(&document, &objectives(&limits, &[], &relative)).verdicts {
+        assert_eq!((verdict.verdict, verdict.interval), (Inconclusive, None), "{}", verdict.reason);
+        let reason = "; the pods did not count the same limits, so how requests depend on each other is unknown";
+        assert!(verdict.reason.ends_with(reason), "{}", verdict.reason);
+    }
+    let rate = &assess(&document, &objectives(&[(RATE, 0.01)], &[], &[])).verdicts[0];
+    assert_eq!(rate.verdict, Satisfied, "{}", rate.reason);
+}
+
+#[test]
+fn intervals_of_pods_that_started_late_decide_nothing() {
+    let mut document = insights(&[good(), good()]);
+    record(&mut document, 0).shards = Some(Shards { count: 2, late: vec![1], ..Shards::default() });
+    let limits = [(P95, 50.0), ("http/latency-mean", 50.0), (RATE, 0.01)];
+    let relative = [(P95, 2.0), ("http/latency-mean", 2.0), (RATE, 0.01)];
+    let verdicts = assess(&document, &objectives(&limits, &[], &relative)).verdicts;
+    for verdict in verdicts.iter().filter(|verdict| verdict.version == 0 || verdict.reference.is_some()) {
+        assert_eq!((verdict.verdict, verdict.interval), (Inconclusive, None), "{}", verdict.reason);
+        assert!(verdict.reason.contains("; pod 1 started after the others: "), "{}", verdict.reason);
+    }
+}
+
 /// A document of a provider without a load.
 fn provider(values: &[(&str, MetricType, &[f64])]) -> Insights {
     let mut document = Insights { num_versions: 1, ..Insights::default() };
@@ -588,6 +639,65 @@ fn a_rate_of_a_provider_with_its_counts_has_an_interval() {
     let mut other = with(1.0, 2_000.0);
     other.non_hist_metric_values[0].insert("p/error-rate".to_owned(), vec![0.009]);
     assert_eq!(of_provider(&other, "p/error-rate", 0.01).method, Some(Method::Point));
+}
+
+#[test]
+fn without_errors_only_the_request_count_is_that_of_the_rate() {
+    use MetricType::{Counter, Gauge, Sample};
+    let judged = |total: &str, errors: f64| {
+        let rate = [errors / 2_000.0];
+        let values: [(&str, MetricType, &[f64]); 3] =
+            [("error-rate", Gauge, &rate), ("error-count", Counter, &[errors]), (total, Counter, &[2_000.0])];
+        of_provider(&provider(&values), "p/error-rate", 0.01).method
+    };
+    for total in ["count", "total"] {
+        assert_eq!([0.0, 1.0].map(|errors| judged(total, errors)), [Some(Method::Point), Some(Method::Binomial)]);
+    }
+    assert_eq!(judged("request-count", 0.0), Some(Method::Binomial));
+    let steps: [(&str, MetricType, &[f64]); 3] =
+        [("error-rate", Gauge, &[0.0]), ("error-count", Sample, &[0.0; 30]), ("total", Sample, &[100.0; 30])];
+    assert_eq!(of_provider(&provider(&steps), "p/error-rate", 0.01).method, Some(Method::Point));
+}
+
+#[test]
+fn the_aggregation_says_which_extreme_it_is() {
+    // Samples of a metric whose name ends like the other extreme.
+    let samples: Vec<f64> = (1..=50).map(f64::from).collect();
+    let document =
+        provider(&[("latency-min", MetricType::Sample, &samples), ("speed-p0", MetricType::Sample, &samples)]);
+    for metric in ["p/latency-min/max", "p/speed-p0/p100"] {
+        let highest = of_provider(&document, metric, 60.0);
+        assert_eq!(highest.verdict, Inconclusive, "{}", highest.reason);
+        assert!(highest.reason.contains("no number of samples excludes a larger one"), "{}", highest.reason);
+    }
+    assert_eq!(of_provider(&document, "p/latency-min/min", 60.0).verdict, Satisfied);
+}
+
+#[test]
+fn loops_of_another_spec_do_not_show_how_a_number_varies() {
+    let values: Vec<f64> = (0..14).map(|at| if at < 4 { 0.9 } else { 0.3 + 0.02 * f64::from(at % 3) }).collect();
+    let mut document = provider(&[("x", MetricType::Gauge, &values)]);
+    let record = |number: u64, spec: &str| LoopRecord {
+        number,
+        spec: Some(spec.to_owned()),
+        outcomes: vec![LoopOutcome::Satisfied],
+        ..LoopRecord::default()
+    };
+    let of_loops = |first: u64| {
+        (1..=14).map(|number| record(number, if number < first { "a" } else { "b" })).collect::<Vec<LoopRecord>>()
+    };
+    document.loops = of_loops(5);
+    let ten = of_provider(&document, "p/x", 0.5);
+    assert!(ten.reason.contains("; the mean of 10 loops is between 0.3"), "{}", ten.reason);
+    document.loops = of_loops(6);
+    let nine = of_provider(&document, "p/x", 0.5);
+    assert_eq!((nine.method, nine.interval), (Some(Method::Point), None), "{}", nine.reason);
+    // A running loop has no record yet.
+    document.loops = of_loops(5);
+    let running = |spec: &str| ThisLoop { number: 15, spec: Some(spec.to_owned()), ..ThisLoop::default() };
+    assert_eq!(with_other_spec(&document, &running("b")), None);
+    let changed = with_other_spec(&document, &running("c")).unwrap();
+    assert_eq!(of_provider(&changed, "p/x", 0.5).method, Some(Method::Point));
 }
 
 #[test]

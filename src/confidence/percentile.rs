@@ -8,13 +8,23 @@
 use super::beta::{bisect, regularized};
 use super::order::{Ranked, cell_edges};
 use crate::metrics::histogram::Histogram;
+use crate::metrics::series;
 
 /// Limit in microseconds, as a load counts: a request is over it if its latency in whole microseconds is larger.
 ///
-/// `⌊limit·1000 + 10⁻⁹⌋`, so that 1.001 msec are 1001 µs. `None` if the limit is not a number.
+/// Rounded down as for the columns of a series, so that 1.001 msec are 1001 µs. `None` if the limit is not a number.
 pub fn limit_micros(limit_ms: f64) -> Option<u64> {
-    // The cast saturates: below 0 everything is over the limit.
-    (!limit_ms.is_nan()).then_some((limit_ms * 1000.0 + 1e-9).floor() as u64)
+    (!limit_ms.is_nan()).then(|| series::limit_micros(limit_ms))
+}
+
+/// Lower limit in microseconds: a request is below it if its latency in whole microseconds is smaller.
+///
+/// Rounded up: 50 000 µs are below a limit of 50.0005 msec. `None` if the limit is not a number.
+pub fn lower_limit_micros(limit_ms: f64) -> Option<u64> {
+    let within = limit_micros(limit_ms)?;
+    // Up to the noise of its last digits, a whole number is its own limit.
+    let rest = limit_ms * 1000.0 - within as f64;
+    Some(if rest > 1e-9 + limit_ms.abs() * 1e-12 { within.saturating_add(1) } else { within })
 }
 
 /// Counts over a limit at which the verdict changes, `(k*, k°)`, of `n` effective requests and a share `theta0`.

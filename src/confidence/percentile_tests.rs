@@ -20,6 +20,10 @@ fn assert_ranks(found: (Option<f64>, Option<f64>), expected: (f64, f64)) {
     assert_close(found.1.unwrap(), expected.1);
 }
 
+/// Limit in msec whose product with 1,000 is below the whole number that was meant, by more than 10⁻⁹.
+const SHORT_PRODUCT: f64 = 32_768.001;
+const SHORT_MICROS: u64 = 32_768_001;
+
 #[test]
 fn ranks_agree_with_scipy() {
     assert_ranks(ranks(1_500.0, 0.05, 0.05), (60.883_698, 89.628_755));
@@ -99,6 +103,16 @@ fn limits_are_compared_in_whole_microseconds() {
     let limits = [50.0, 1.001, 1.000_9, 64.1, -5.0, 0.0, f64::INFINITY];
     assert_eq!(limits.map(limit_micros), [50_000, 1_001, 1_000, 64_100, 0, 0, u64::MAX].map(Some));
     assert_eq!(limit_micros(f64::NAN), None);
+    assert_eq!(limit_micros(SHORT_PRODUCT), Some(SHORT_MICROS));
+    assert_eq!(series::limit_micros(SHORT_PRODUCT), SHORT_MICROS);
+}
+
+#[test]
+fn values_just_below_a_lower_limit_are_below_it() {
+    let limits = [50.0, 50.000_5, 1.001, 64.1, -5.0, 0.0, SHORT_PRODUCT, f64::INFINITY];
+    let micros = [50_000, 50_001, 1_001, 64_100, 0, 0, SHORT_MICROS, u64::MAX];
+    assert_eq!(limits.map(lower_limit_micros), micros.map(Some));
+    assert_eq!(lower_limit_micros(f64::NAN), None);
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub struct LoadState {
     pub due: Option<u64>,
     /// Requests that were sent.
     pub sent: u64,
-    /// Idle closes so far; the other counters are those of the timeline.
+    /// Idle closes and own delays so far; the other counters are those of the timeline.
     pub counts: Counts,
     /// Requests that failed because this machine ran out of files, ports or memory.
     pub client_limits: u64,
@@ -70,6 +70,7 @@ struct WorkerSecond {
     seconds: u64,
     older: Vec<u64>,
     idle_closed: u64,
+    own_late: u64,
     client_limits: u64,
 }
 
@@ -87,8 +88,9 @@ impl SecondBoard {
         stats: &WorkerStats,
     ) {
         let older = older(ages, in_flight, Instant::now());
-        let idle_closed = stats.counts.idle_closed;
-        let published = WorkerSecond { seconds, older, idle_closed, client_limits: stats.count(Cause::ClientLimit) };
+        let Counts { idle_closed, own_late, .. } = stats.counts;
+        let client_limits = stats.count(Cause::ClientLimit);
+        let published = WorkerSecond { seconds, older, idle_closed, own_late, client_limits };
         if let Some(worker) = self.workers.get(worker) {
             *worker.lock() = published;
         }
@@ -102,6 +104,7 @@ impl SecondBoard {
             sum.seconds = sum.seconds.min(worker.seconds);
             sum.older.iter_mut().zip(&worker.older).for_each(|(sum, count)| *sum += count);
             sum.idle_closed += worker.idle_closed;
+            sum.own_late += worker.own_late;
             sum.client_limits += worker.client_limits;
         }
         sum
@@ -145,7 +148,7 @@ impl<'a> Looks<'a> {
         timelines: impl FnOnce(u64) -> (Timeline, Vec<Timeline>),
     ) {
         let ages = &self.early_end.ages;
-        let WorkerSecond { seconds, mut older, idle_closed, client_limits } = board.sum(ages.len());
+        let WorkerSecond { seconds, mut older, idle_closed, own_late, client_limits } = board.sum(ages.len());
         if seconds <= self.seconds || self.pacer.ends().is_some_and(|end| elapsed >= end) {
             return;
         }
@@ -164,7 +167,7 @@ impl<'a> Looks<'a> {
             older,
             due: self.pacer.rate().map(|_| due),
             sent,
-            counts: Counts { idle_closed, ..Counts::default() },
+            counts: Counts { idle_closed, own_late, ..Counts::default() },
             client_limits,
         });
     }

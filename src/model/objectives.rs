@@ -16,6 +16,8 @@ pub struct Objectives {
     pub relative: RelativeLimits,
     /// Confidence of the verdicts; `None` for Iter8's rule, which compares the value with the limit.
     pub confidence: Option<Confidence>,
+    /// Samples that a verdict needs; 0 if any number is enough.
+    pub min_samples: u64,
 }
 
 /// Limits on a version relative to version 0, the baseline.

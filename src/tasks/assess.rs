@@ -292,10 +292,10 @@ fn read(spec: &TaskSpec) -> Result<Assess, InputError> {
     let rule = rule("with.", with.consecutive, with.failure_limit)?;
     let min_samples = with.min_samples.map_or(0, |count| count.0);
     let confidence = confidence("with.", with.confidence, with.burst, with.strict)?;
-    let objectives = Objectives { limits: with.slos, relative: with.relative, confidence };
+    let objectives = Objectives { limits: with.slos, relative: with.relative, confidence, min_samples };
     let rewards = with.rewards.unwrap_or_default();
     check_rewards(&rewards, &FieldPath::from("with").key("rewards"))?;
-    Ok(Assess { objectives, rewards, rule, min_samples })
+    Ok(Assess { objectives, rewards, rule })
 }
 
 fn check_rewards(rewards: &Rewards, at: &FieldPath) -> Result<(), InputError> {
@@ -318,7 +318,6 @@ struct Assess {
     objectives: Objectives,
     rewards: Rewards,
     rule: Option<LoopRule>,
-    min_samples: u64,
 }
 
 impl Assess {
@@ -333,16 +332,17 @@ impl Assess {
         let insights = insights.unwrap_or(&empty);
         same_limits(insights, &self.objectives)?;
         // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
-        let Objectives { limits, relative, confidence } = &self.objectives;
+        let Objectives { limits, relative, confidence, min_samples } = &self.objectives;
         let is_later = !insights.loops.is_empty();
         let objectives = Objectives {
             limits: insights.slos.as_ref().filter(|_| is_later).unwrap_or(limits).clone(),
             relative: insights.relative.as_ref().filter(|_| is_later).unwrap_or(relative).clone(),
             confidence: *confidence,
+            min_samples: *min_samples,
         };
         let with_other_spec = confidence.and_then(|_| loops::with_other_spec(insights, this));
         let mut assessment = judge_objectives(with_other_spec.as_ref().unwrap_or(insights), &objectives);
-        sample_minimum::apply(&mut assessment, insights, self.min_samples);
+        sample_minimum::apply(&mut assessment, insights, *min_samples);
         loops::judge(&mut assessment, insights, self.rule, this);
         if !self.rewards.is_empty() {
             let verdicts = reward::judge(insights, &assessment.verdicts, &self.rewards, confidence.as_ref());
@@ -450,7 +450,7 @@ mod tests {
         this: &ThisLoop,
     ) -> Result<Contribution, InputError> {
         let objectives = Objectives { limits: limits.clone(), ..Objectives::default() };
-        Assess { objectives, rewards: Rewards::default(), rule, min_samples: 0 }.judge(insights, this)
+        Assess { objectives, rewards: Rewards::default(), rule }.judge(insights, this)
     }
 
     fn spec(values: Value) -> Result<TaskSpec, InputError> {

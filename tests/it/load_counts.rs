@@ -37,6 +37,7 @@ fn objectives(confidence: Option<f64>) -> Objectives {
         limits: SloLimits { upper, lower },
         relative: RelativeLimits { upper: vec![slo("http/latency-p75", 1.1)] },
         confidence: confidence.map(|level| Confidence { level, burst: Confidence::DEFAULT_BURST, is_strict: false }),
+        ..Objectives::default()
     }
 }
 

@@ -64,7 +64,7 @@ impl<'a> Case<'a> {
             value,
             unit: metric.unit,
             load,
-            alpha: alpha(load, confidence),
+            alpha: alpha(insights, verdict.version, confidence),
             is_strict: confidence.is_strict,
             point_reason: &verdict.reason,
             is_within: verdict.bound.admits(value, verdict.limit),
@@ -111,11 +111,17 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Error of each claim on a load's metrics: only half of α if the load was to end with its verdict, because the looks
-/// have the other half, whether it ended early or not.
-pub(super) fn alpha(load: Option<&LoadRecord>, confidence: &Confidence) -> f64 {
+/// Error of each claim on a version: half of it is spent on the looks at a load that may end with its verdict, whether it did or not. Such a
+/// load ends the measurements of other providers, too.
+pub(super) fn alpha(insights: &Insights, version: usize, confidence: &Confidence) -> f64 {
     let alpha = 1.0 - confidence.level;
-    if load.is_some_and(|load| load.until_verdict || load.stopped.is_some()) { alpha / 2.0 } else { alpha }
+    let has_looks = loads(insights, version).any(|load| load.until_verdict || load.stopped.is_some());
+    if has_looks { alpha / 2.0 } else { alpha }
+}
+
+/// Loads of a version.
+pub(super) fn loads(insights: &Insights, version: usize) -> impl Iterator<Item = &LoadRecord> {
+    insights.load.get(version).into_iter().flat_map(|loads| loads.values())
 }
 
 /// Looks up the values of a metric by its key; `None` if there are none that can be read.

@@ -9,7 +9,7 @@ use super::share::{Share, drift, needs_text};
 use super::words::{basis, percent};
 use crate::confidence::blocks::Block;
 use crate::confidence::order::{Ranked, Samples};
-use crate::confidence::percentile::{self, interval_of, limit_micros, ranks};
+use crate::confidence::percentile::{self, interval_of, limit_micros, lower_limit_micros, ranks};
 use crate::metrics::histogram::{self, Histogram};
 use crate::model::insights::HistogramBucket;
 use crate::model::slo::{Bound, DependenceSource, Method, Outcome};
@@ -49,7 +49,11 @@ fn theta0(case: &Case<'_>, p: f64) -> f64 {
 
 fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Result<Finding, String> {
     let total = values.len() as f64;
-    let micros = limit_micros(case.limit).ok_or("its limit is not a number")?;
+    let micros = match case.bound {
+        Bound::Upper => limit_micros(case.limit),
+        Bound::Lower => lower_limit_micros(case.limit),
+    };
+    let micros = micros.ok_or("its limit is not a number")?;
     let mut bad = match case.bound {
         Bound::Upper => percentile::over(values, micros),
         Bound::Lower => percentile::below(values, micros),

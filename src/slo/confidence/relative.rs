@@ -6,14 +6,14 @@
 use super::case::{self, Values};
 use super::compared::Compared;
 use super::finding::Finding;
-use super::{mean_ratio, percentile_ratio, rate_difference};
+use super::{mean_ratio, percentile_ratio, rate_difference, stopped};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
-use crate::model::load::{Decision, LoadRecord};
+use crate::model::load::LoadRecord;
 use crate::model::metric::Reading;
 use crate::model::metric_name::Aggregation;
 use crate::model::objectives::Confidence;
-use crate::model::slo::{Method, Outcome, Verdict};
+use crate::model::slo::{Method, Verdict};
 use crate::slo::comparison::{Comparison, comparison};
 use crate::slo::relative::BASELINE;
 
@@ -33,29 +33,27 @@ pub(super) fn judge(insights: &Insights, verdict: &Verdict, confidence: &Confide
         loads,
         values: [value(verdict.version)?, value(BASELINE)?],
         value: verdict.value?,
-        alpha: loads.map(|load| case::alpha(load, confidence)).into_iter().fold(1.0, f64::min),
+        alpha: [verdict.version, BASELINE]
+            .map(|version| case::alpha(insights, version, confidence))
+            .into_iter()
+            .fold(1.0, f64::min),
         is_strict: confidence.is_strict,
         is_simultaneous: are_simultaneous(loads),
     };
+    if let Some(kept) = stopped::kept_comparison(&case, comparison) {
+        return Some(kept);
+    }
     let judged = match comparison {
         Comparison::Difference => rate_difference::judge(&case),
         Comparison::Ratio => of_distributions(&case),
     };
     let method = if comparison == Comparison::Difference { Method::Difference } else { Method::Ratio };
-    let finding =
-        judged.unwrap_or_else(|reason| Finding::open(method, case.alpha, format!("{}; {reason}", verdict.reason)));
-    Some(if is_decision(&case, finding.outcome) { Finding { method: Method::AlwaysValid, ..finding } } else { finding })
-}
-
-/// Returns true if the load ended with this outcome among its decisions.
-fn is_decision(case: &Compared<'_>, outcome: Outcome) -> bool {
-    let stopped = case.loads[0].and_then(|load| load.stopped.as_ref());
-    let is_own = |decision: &Decision| {
-        let is_same =
-            decision.limit == case.verdict.limit && decision.metric.to_string() == case.verdict.metric.to_string();
-        is_same && decision.reference == Some(BASELINE) && decision.verdict == outcome
-    };
-    outcome != Outcome::Inconclusive && stopped.is_some_and(|stopped| stopped.decisions.iter().any(is_own))
+    let open = |reason| Finding::open(method, case.alpha, format!("{}; {reason}", verdict.reason));
+    let mut finding = judged.unwrap_or_else(open);
+    if let Some(note) = stopped::note_on_comparison(&case) {
+        finding.reason.push_str(&format!("; {note}"));
+    }
+    Some(finding)
 }
 
 /// Returns true if both loads started within half an interval of each other.

@@ -1,17 +1,24 @@
 //! Loads that ended with their verdict: the decision of that moment stands, and half of the error is spent on it.
 
-use super::case::Case;
+use super::case::{self, Case, Values};
+use super::compared::Compared;
 use super::finding::Finding;
 use super::percentile::clipped;
+use super::rate::{self, Counts};
 use super::words::{basis, percent};
-use crate::confidence::design_effect::DesignEffect;
-use crate::confidence::{evidence, looks, percentile};
+use crate::confidence::blocks::Block;
+use crate::confidence::design_effect::{DesignEffect, student_factor};
+use crate::confidence::{difference, evidence, looks, percentile, ratio};
 use crate::metrics::histogram;
 use crate::model::load::Decision;
 use crate::model::metric_name::Aggregation;
-use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Outcome};
-use crate::slo::comparison::is_error_rate;
+use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Outcome, Verdict};
+use crate::slo::comparison::{Comparison, is_error_rate};
 use crate::slo::load_validity::named_statistic;
+use crate::slo::relative::BASELINE;
+
+/// Largest part by which a design effect may be below that of independent requests, by rounding.
+const MAX_ROUNDING: f64 = 0.01;
 
 /// Returns the decision on which the load ended, if it is on this objective and its evidence is enough for the confidence.
 pub(super) fn kept(case: &Case<'_>) -> Option<Finding> {
@@ -49,10 +56,76 @@ pub(super) fn kept(case: &Case<'_>) -> Option<Finding> {
 
 /// Explains that a load ended with the verdict on other objectives; `None` if it did not, or if this one was among them.
 pub(super) fn note(case: &Case<'_>) -> Option<String> {
-    case.load?.stopped.as_ref()?;
-    let is_own = decision(case).is_some();
-    let half = percent(1.0 - case.alpha);
-    (!is_own).then(|| format!("the load ended with the verdict on other objectives, so this one is judged at {half}"))
+    let is_stopped = case::loads(case.insights, case.version).any(|load| load.stopped.is_some());
+    (is_stopped && decision(case).is_none()).then(|| of_others(case.alpha))
+}
+
+/// Returns the decision on which a load ended, if it is on this limit relative to version 0, and the samples still show it with the
+/// dependence of that moment.
+pub(super) fn kept_comparison(case: &Compared<'_>, comparison: Comparison) -> Option<Finding> {
+    let limit = case.verdict.limit;
+    let decision = decision_on_comparison(case)?;
+    let stopped = case.loads[0]?.stopped.as_ref()?;
+    let effect = DesignEffect { deff: decision.deff, df: decision.df };
+    // All planned looks had half of α together. Those until the decision are some of them.
+    let alpha = case.alpha / looks::schedule(stopped.at.0.as_secs_f64()).len().max(1) as f64;
+    // Less than that of independent requests was edited.
+    let is_sound = |least: f64| effect.deff >= least * (1.0 - MAX_ROUNDING) && effect.deff.is_finite();
+    let (total, ends) = match comparison {
+        Comparison::Difference => {
+            let counts = |version: usize| rate::counts(case.insights, version, &case.name.provider)?.ok();
+            let block = |counts: Counts| Block { n: counts.requests, k: counts.errors };
+            let [own, reference] = [counts(case.verdict.version).map(block)?, counts(BASELINE).map(block)?];
+            let ends = difference::interval(own, reference, effect, alpha).filter(|_| is_sound(1.0))?;
+            (own.n + reference.n, ends.map(Some))
+        }
+        Comparison::Ratio => match case.distributions()? {
+            (_, Aggregation::Percentile(p), [Values::Histogram(own), Values::Histogram(reference)]) => {
+                let ends = ratio::interval(&own, &reference, p / 100.0, effect, alpha);
+                is_sound(p / 100.0).then_some(((own.len() + reference.len()) as f64, ends))?
+            }
+            _ => return None,
+        },
+    };
+    let is_within = Bound::Upper.admits(case.value, limit);
+    let is_shown = match (decision.verdict, ends) {
+        (Outcome::Satisfied, [_, Some(upper)]) => is_within && upper <= limit,
+        (Outcome::Violated, [Some(lower), _]) => !is_within && lower > limit,
+        _ => false,
+    };
+    let effective = total * student_factor(total, effect.df, alpha)? / effect.deff;
+    let basis = basis(case.alpha, total as u64, Some(effective.min(total)), "requests");
+    is_shown.then(|| Finding {
+        outcome: decision.verdict,
+        interval: Some(ends),
+        effective: Some(effective),
+        dependence: Some(Dependence { deff: effect.deff, df: effect.df, from: DependenceSource::Blocks }),
+        ..Finding::open(
+            Method::AlwaysValid,
+            case.alpha,
+            format!("{}, decided after {} ({basis})", case.verdict.reason, stopped.at),
+        )
+    })
+}
+
+/// Explains as [`note`] that a load of the candidate or of version 0 ended with the verdict on other objectives.
+pub(super) fn note_on_comparison(case: &Compared<'_>) -> Option<String> {
+    let mut loads = [case.verdict.version, BASELINE].into_iter().flat_map(|at| case::loads(case.insights, at));
+    let is_stopped = loads.any(|load| load.stopped.is_some());
+    (is_stopped && decision_on_comparison(case).is_none()).then(|| of_others(case.alpha))
+}
+
+fn of_others(alpha: f64) -> String {
+    format!("the load ended with the verdict on other objectives, so this one is judged at {}", percent(1.0 - alpha))
+}
+
+fn decision_on_comparison<'a>(case: &Compared<'a>) -> Option<&'a Decision> {
+    let Verdict { metric, limit, .. } = case.verdict;
+    let is_its = |decision: &&Decision| {
+        let is_same = decision.limit == *limit && decision.metric.to_string() == metric.to_string();
+        is_same && decision.bound == Bound::Upper && decision.reference == Some(BASELINE)
+    };
+    case.loads[0]?.stopped.as_ref()?.decisions.iter().find(is_its)
 }
 
 fn decision<'a>(case: &Case<'a>) -> Option<&'a Decision> {

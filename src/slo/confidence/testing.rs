@@ -144,6 +144,7 @@ pub(in crate::slo) fn objectives(upper: &[(&str, f64)], lower: &[(&str, f64)], r
         limits: SloLimits { upper: slos(upper), lower: slos(lower) },
         relative: RelativeLimits { upper: slos(relative) },
         confidence: Some(Confidence { level: 0.95, burst: Confidence::DEFAULT_BURST, is_strict: false }),
+        ..Objectives::default()
     }
 }
 

@@ -500,6 +500,78 @@ fn a_load_that_no_look_ended_has_half_of_the_error_left() {
 }
 
 #[test]
+fn a_comparison_that_ended_its_loads_is_kept() {
+    let document = |candidate: TestLoad, metric: &str, limit, verdict, deff| {
+        let mut document = insights(&[good(), candidate]);
+        let at = GoDuration(std::time::Duration::from_secs(30));
+        let (metric, bound, reference) = (metric.into(), Bound::Upper, Some(0));
+        let decision = Decision { metric, bound, limit, reference, verdict, n: 3_000, k: 40, deff, df: 29.0 };
+        for version in [0, 1] {
+            let decisions = if version == 1 { vec![decision.clone()] } else { Vec::new() };
+            record(&mut document, version).stopped = Some(Stopped { at, confidence: 0.975, decisions });
+        }
+        document
+    };
+    let clean = || TestLoad::with_errors(30, 50, |_| 0);
+    let cases = [
+        (document(good(), P95, 1.1, Satisfied, 1.5), (P95, 1.1), Satisfied),
+        (document(bad(), P95, 1.1, Violated, 1.5), (P95, 1.1), Violated),
+        (document(clean(), RATE, 0.02, Satisfied, 1.5), (RATE, 0.02), Satisfied),
+    ];
+    for (document, limit, outcome) in cases {
+        let kept = verdict(&document, &objectives(&[], &[], &[limit]));
+        assert_eq!((kept.verdict, kept.method), (outcome, Some(Method::AlwaysValid)), "{}", kept.reason);
+        assert_eq!(kept.confidence, Some(0.975));
+        assert!(kept.reason.contains(", decided after 30s (97.5 % sure; 3,000 requests"), "{}", kept.reason);
+        assert_finite(&kept);
+    }
+    // One that the samples do not show was edited.
+    for deff in [f64::NAN, 0.0, 1e-9, -1.0] {
+        let edited = verdict(&document(good(), P95, 1.1, Satisfied, deff), &objectives(&[], &[], &[(P95, 1.1)]));
+        assert_eq!(edited.method, Some(Method::Ratio), "{deff}: {}", edited.reason);
+    }
+    let edited = verdict(&document(bad(), P95, 1.1, Satisfied, 1.5), &objectives(&[], &[], &[(P95, 1.1)]));
+    assert_eq!((edited.verdict, edited.method), (Violated, Some(Method::Ratio)), "{}", edited.reason);
+    // Another limit is judged at half of the error, and says why.
+    let other = verdict(&document(good(), P95, 1.1, Satisfied, 1.5), &objectives(&[], &[], &[(P95, 1.2)]));
+    assert_eq!((other.method, other.confidence), (Some(Method::Ratio), Some(0.975)));
+    assert!(other.reason.contains("the load ended with the verdict on other objectives"), "{}", other.reason);
+}
+
+#[test]
+fn metrics_of_other_providers_have_half_of_the_error_left_too() {
+    let with = |stopped: Option<Stopped>| {
+        let mut document = insights(&[good(), good()]);
+        for version in [0, 1] {
+            let load = record(&mut document, version);
+            (load.until_verdict, load.stopped) = (true, stopped.clone());
+            for (name, value) in [("error-count", 1.0), ("request-count", 2_000.0), ("error-rate", 0.000_5)] {
+                document.non_hist_metric_values[version].insert(format!("p/{name}"), vec![value]);
+                let kind = if name == "error-rate" { MetricType::Gauge } else { MetricType::Counter };
+                let meta = MetricMeta { description: String::new(), units: None, kind };
+                document.metrics_info.insert(format!("p/{name}"), meta);
+            }
+        }
+        assess(&document, &objectives(&[("p/error-rate", 0.01)], &[], &[("p/error-rate", 0.02)])).verdicts
+    };
+    for verdict in with(None) {
+        assert_eq!(verdict.confidence, Some(0.975), "{}", verdict.reason);
+    }
+    let at = GoDuration(std::time::Duration::from_secs(30));
+    for verdict in with(Some(Stopped { at, confidence: 0.975, decisions: Vec::new() })) {
+        assert_eq!(verdict.confidence, Some(0.975), "{}", verdict.reason);
+        assert!(verdict.reason.contains("so this one is judged at 97.5"), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn values_just_below_a_fractional_lower_limit_are_counted() {
+    // All take 10,000 µs, which is below 10.0005 msec.
+    let below = verdict(&insights(&[good()]), &objectives(&[], &[(P95, 10.000_5)], &[]));
+    assert_ne!(below.verdict, Satisfied, "{}", below.reason);
+}
+
+#[test]
 fn requests_of_unknown_origin_count_against_a_version() {
     let unknown = TestLoad::with_slow(30, 1, 60_000, |_| 1);
     let mut document = insights(&[good(), unknown]);

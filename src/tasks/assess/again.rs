@@ -71,7 +71,7 @@ fn write_numbers(with: &mut Map<String, Value>, assess: &Assess) {
     let settings = [
         ("confidence", confidence.map(|confidence| json!(confidence.level))),
         ("burst", confidence.map(|confidence| json!(GoDuration(confidence.burst)))),
-        ("minSamples", Some(json!(assess.min_samples))),
+        ("minSamples", Some(json!(assess.objectives.min_samples))),
     ];
     for (name, setting) in settings {
         if let (Some(old), Some(setting)) = (with.get_mut(name), setting) {

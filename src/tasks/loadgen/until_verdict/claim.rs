@@ -1,6 +1,7 @@
 //! Objectives on the loads of a group, and the statistic that decides each.
 
 use super::target::Target;
+use crate::metrics::series::limit_micros;
 use crate::model::metric_name::{Aggregation, MetricName};
 use crate::model::objectives::Objectives;
 use crate::model::slo::{Bound, Slo};
@@ -77,8 +78,7 @@ impl Claim {
     pub(super) fn micros(&self) -> Option<u64> {
         let is_latency =
             matches!(self.statistic, Statistic::Percentile(_)) && self.share().is_some() && !self.is_relative;
-        // The cast saturates, and a negative limit is 0.
-        is_latency.then(|| (self.slo.limit.0 * 1000.0 + 1e-9).floor() as u64)
+        is_latency.then(|| limit_micros(self.slo.limit.0))
     }
 
     /// Renders the objective for the progress line: `p95 ≤ 50 msec`.

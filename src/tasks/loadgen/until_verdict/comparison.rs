@@ -5,10 +5,15 @@
 use super::claim::{Claim, Statistic};
 use super::share::{Looked, columns};
 use crate::confidence::blocks::{Block, Pair, paired};
-use crate::confidence::design_effect::DesignEffect;
+use crate::confidence::design_effect::{DesignEffect, FEW_BEFORE_END, tail_rule};
+use crate::confidence::looks::with_burst;
 use crate::confidence::{difference, ratio};
 use crate::load::timeline::{MAX_INTERVALS, Timeline};
+use crate::metrics::histogram::Histogram;
 use crate::model::slo::Outcome;
+
+/// Percentile whose exceedances show the clustering of those of higher ones.
+const TAIL: f64 = 0.9;
 
 /// Rules of a look at comparisons.
 #[derive(Clone, Copy, Debug)]
@@ -17,56 +22,170 @@ pub(super) struct Comparison {
     pub(super) alpha: f64,
     /// Number of objectives on the version.
     pub(super) objectives: usize,
+    /// Longest burst of bad requests that may be unseen, in seconds.
+    pub(super) burst: f64,
+}
+
+/// Requests of both versions until a look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured<'a> {
+    pub(super) candidate: &'a Timeline,
+    pub(super) baseline: &'a Timeline,
+    /// Requests that may be either version's.
+    pub(super) unknown: Option<&'a Timeline>,
+    /// Requests of the candidate that the load generator itself delayed.
+    pub(super) own_late: u64,
+    /// Time since the start in seconds.
+    pub(super) elapsed: f64,
 }
 
 /// Judges an objective on a version relative to version 0. `None` if the samples do not allow it.
-pub(super) fn look(claim: &Claim, candidate: &Timeline, baseline: &Timeline, rules: &Comparison) -> Option<Looked> {
+pub(super) fn look(claim: &Claim, measured: &Measured<'_>, rules: &Comparison) -> Option<Looked> {
     match claim.statistic {
-        Statistic::Errors => errors(claim.slo.limit.0, candidate, baseline, rules),
-        Statistic::Percentile(q) => percentiles(claim.slo.limit.0, q, candidate, baseline, rules),
+        Statistic::Errors => errors(claim.slo.limit.0, measured, rules),
+        Statistic::Percentile(q) => percentiles(claim.slo.limit.0, q, measured, rules),
         Statistic::None => None,
     }
 }
 
-fn errors(limit: f64, candidate: &Timeline, baseline: &Timeline, rules: &Comparison) -> Option<Looked> {
+fn errors(limit: f64, measured: &Measured<'_>, rules: &Comparison) -> Option<Looked> {
     let blocks =
         |timeline: &Timeline| timeline.series(MAX_INTERVALS).map(|series| columns(&series.requests, &series.errors));
-    let (candidate, baseline) = (blocks(candidate)?, blocks(baseline)?);
-    let pairs = paired(&candidate, &baseline);
-    let effect = difference::design_effect(&pairs)?;
-    let (all_candidate, all_baseline) =
-        (total(pairs.iter().map(|pair| pair.candidate)), total(pairs.iter().map(|pair| pair.baseline)));
-    let at = |alpha| difference::interval(all_candidate, all_baseline, effect, alpha);
-    let upper = at(rules.alpha)?[1];
-    let lower = at(rules.alpha / rules.objectives.max(1) as f64)?[0];
-    Some(looked(limit, [Some(lower), Some(upper)], &pairs, effect))
+    let pairs = paired(&blocks(measured.candidate)?, &blocks(measured.baseline)?);
+    let own = difference::design_effect(&pairs)?;
+    // At worst, all errors of unknown origin are the candidate's, and all other such requests version 0's.
+    let unknown = measured.unknown.and_then(blocks).unwrap_or_default();
+    let unknown: Vec<Pair> = unknown.into_iter().map(|block| split(block.k, block.n - block.k)).collect();
+    let worst = with_unknown(&pairs, &unknown);
+    let effect = larger(own, difference::design_effect(&worst)?);
+    let [sum, worst] = [Sums::of(&pairs), Sums::of(&worst)];
+    let effect = with_burst(effect, worst.both().k, worst.both().n / measured.elapsed, rules.burst);
+    let upper = |sums: Sums| Some(difference::interval(sums.candidate, sums.baseline, effect, rules.alpha)?[1]);
+    let lower = difference::interval(sum.candidate, sum.baseline, own, rules.violated())?[0];
+    Some(looked(limit, (Some(lower), own), (highest([upper(sum), upper(worst)]), effect), sum))
 }
 
-fn percentiles(limit: f64, q: f64, candidate: &Timeline, baseline: &Timeline, rules: &Comparison) -> Option<Looked> {
+fn percentiles(limit: f64, q: f64, measured: &Measured<'_>, rules: &Comparison) -> Option<Looked> {
+    let Measured { candidate, baseline, unknown, .. } = *measured;
     let (values, values_0) = (candidate.histogram(), baseline.histogram());
-    let [over, over_0] = ratio::thresholds(&values, &values_0, q)?;
-    let blocks = |timeline: &Timeline, over: f64| {
-        let counts = timeline.counts_over(over as u64);
-        counts.into_iter().map(|(n, k)| Block { n: n as f64, k: k as f64 }).collect::<Vec<_>>()
+    let pairs = |q: f64| -> Option<([f64; 2], Vec<Pair>)> {
+        let [over, over_0] = ratio::thresholds(&values, &values_0, q)?;
+        Some(([over, over_0], paired(&blocks_over(candidate, over), &blocks_over(baseline, over_0))))
     };
-    let pairs = paired(&blocks(candidate, over), &blocks(baseline, over_0));
-    let effect = ratio::design_effect(&pairs, q)?;
-    let upper = ratio::interval(&values, &values_0, q, effect, rules.alpha)[1];
-    let lower = ratio::interval(&values, &values_0, q, effect, rules.alpha / rules.objectives.max(1) as f64)[0];
-    Some(looked(limit, [lower, upper], &pairs, effect))
+    // At worst, slow requests of unknown origin are the candidate's, and fast ones version 0's.
+    let with_worst = |[over, over_0]: [f64; 2], pairs: &[Pair]| {
+        let Some(unknown) = unknown else { return pairs.to_vec() };
+        let (slow, fast) = (blocks_over(unknown, over), blocks_over(unknown, over_0));
+        let block = |(slow, fast): (&Block, &Block)| split(slow.k, fast.n - fast.k);
+        with_unknown(pairs, &slow.iter().zip(&fast).map(block).collect::<Vec<Pair>>())
+    };
+    let effect = |q: f64| -> Option<DesignEffect> {
+        let (over, pairs) = pairs(q)?;
+        Some(larger(ratio::design_effect(&pairs, q)?, ratio::design_effect(&with_worst(over, &pairs), q)?))
+    };
+    let (over, own_pairs) = pairs(q)?;
+    let own = ratio::design_effect(&own_pairs, q)?;
+    let sum = Sums::of(&own_pairs);
+    let total = sum.both().n;
+    let tail = (1.0 - q) * total;
+    // Without an estimate there is no early verdict.
+    let over_tail = if q > TAIL { Some(effect(TAIL)?) } else { None };
+    let (satisfied, _) = tail_rule(effect(q)?, tail, over_tail, FEW_BEFORE_END);
+    let satisfied = with_burst(satisfied, tail, total / measured.elapsed, rules.burst);
+    let upper = |own: &Histogram, reference: &Histogram| ratio::interval(own, reference, q, satisfied, rules.alpha)[1];
+    let mut upper_end = upper(&values, &values_0);
+    if let Some(unknown) = unknown.map(Timeline::histogram) {
+        let (mut worst, mut worst_0) = (values.clone(), values_0.clone());
+        for cell in unknown.iter_recorded() {
+            let (micros, count) = (cell.value_iterated_to(), cell.count_at_value());
+            if micros as f64 > over[0] {
+                worst.saturating_record_n(micros, count);
+            }
+            if micros as f64 <= over[1] {
+                worst_0.saturating_record_n(micros, count);
+            }
+        }
+        upper_end = highest([upper_end, upper(&worst, &worst_0)]);
+    }
+    let lower = ratio::interval(&values, &values_0, q, own, rules.violated())[0];
+    // Without the delays of the load generator, the percentile is at least so high.
+    let undelayed = values.value_at_quantile((q - measured.own_late as f64 / values.len() as f64).max(0.0));
+    let lower = lower.filter(|_| measured.own_late == 0 || undelayed as f64 > over[1] * limit);
+    Some(looked(limit, (lower, own), (upper_end, satisfied), sum))
 }
 
-fn looked(limit: f64, [lower, upper]: [Option<f64>; 2], pairs: &[Pair], effect: DesignEffect) -> Looked {
-    let verdict = match (lower, upper) {
-        (_, Some(upper)) if upper <= limit => Outcome::Satisfied,
-        (Some(lower), _) if lower > limit => Outcome::Violated,
-        _ => Outcome::Inconclusive,
+impl Comparison {
+    /// Admitted error of a violation: one of several objectives is by chance more often.
+    fn violated(&self) -> f64 {
+        self.alpha / self.objectives.max(1) as f64
+    }
+}
+
+/// Requests of both versions, and the bad ones among them.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
+    candidate: Block,
+    baseline: Block,
+}
+
+impl Sums {
+    fn of(pairs: &[Pair]) -> Self {
+        let total = |of: fn(&Pair) -> Block| pairs.iter().map(of).fold(Block::default(), add);
+        Self { candidate: total(|pair| pair.candidate), baseline: total(|pair| pair.baseline) }
+    }
+
+    fn both(self) -> Block {
+        add(self.candidate, self.baseline)
+    }
+}
+
+/// Chooses the verdict, with the dependence that it rests on, from the lower and the upper end of the interval.
+fn looked(
+    limit: f64,
+    (lower, own): (Option<f64>, DesignEffect),
+    (upper, satisfied): (Option<f64>, DesignEffect),
+    sums: Sums,
+) -> Looked {
+    let (verdict, effect) = match (lower, upper) {
+        (_, Some(upper)) if upper <= limit => (Outcome::Satisfied, satisfied),
+        (Some(lower), _) if lower > limit => (Outcome::Violated, own),
+        _ => (Outcome::Inconclusive, satisfied),
     };
-    let all = total(pairs.iter().flat_map(|pair| [pair.candidate, pair.baseline]));
+    let Block { n, k } = sums.both();
     let progress = if verdict == Outcome::Inconclusive { 0.0 } else { 1.0 };
-    Looked { verdict, n: all.n, k: all.k, deff: effect.deff, df: effect.df, progress }
+    let samples = sums.candidate.n.min(sums.baseline.n);
+    Looked { verdict, n, k, samples, deff: effect.deff, df: effect.df, progress }
 }
 
-fn total(blocks: impl Iterator<Item = Block>) -> Block {
-    blocks.fold(Block::default(), |sum, block| Block { n: sum.n + block.n, k: sum.k + block.k })
+/// Latencies of each interval, and those over a limit in µs.
+fn blocks_over(timeline: &Timeline, over: f64) -> Vec<Block> {
+    let counts = timeline.counts_over(over as u64);
+    counts.into_iter().map(|(n, k)| Block { n: n as f64, k: k as f64 }).collect()
+}
+
+/// Requests of unknown origin in an interval: bad ones that may be the candidate's, and others that may be version 0's.
+fn split(bad: f64, good: f64) -> Pair {
+    Pair { candidate: Block { n: bad, k: bad }, baseline: Block { n: good, k: 0.0 } }
+}
+
+fn with_unknown(pairs: &[Pair], unknown: &[Pair]) -> Vec<Pair> {
+    let at = |pairs: &[Pair], index: usize| pairs.get(index).copied().unwrap_or_default();
+    let sum = |index: usize| {
+        let (own, other) = (at(pairs, index), at(unknown, index));
+        Pair { candidate: add(own.candidate, other.candidate), baseline: add(own.baseline, other.baseline) }
+    };
+    (0..pairs.len().max(unknown.len())).map(sum).collect()
+}
+
+/// The higher of two upper ends; `None` if one of them is unknown.
+fn highest([a, b]: [Option<f64>; 2]) -> Option<f64> {
+    Some(a?.max(b?))
+}
+
+fn larger(a: DesignEffect, b: DesignEffect) -> DesignEffect {
+    if b.deff > a.deff { b } else { a }
+}
+
+fn add(a: Block, b: Block) -> Block {
+    Block { n: a.n + b.n, k: a.k + b.k }
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claim, Statistic};
-use super::comparison::{self, Comparison};
+use super::comparison::{self, Comparison, Measured};
 use super::share::{self, Looked, Requests, Rules, columns};
 use super::target::Target;
 use crate::confidence::blocks::Block;
@@ -34,6 +34,8 @@ pub(in crate::tasks::loadgen) struct Judge {
     confidence: Confidence,
     /// Number of objectives on each later version; on version 0, the relative ones do not apply.
     objectives: usize,
+    /// Requests that a verdict needs.
+    min_samples: f64,
     /// Planned duration in seconds, the longest of all loads.
     duration: f64,
     decided: CancellationToken,
@@ -47,14 +49,23 @@ struct JudgedLoad {
     ages: Vec<u64>,
 }
 
+/// A look: the newest states of all loads, and the results before it.
+struct Look {
+    seconds: u64,
+    loads: Vec<Option<Arc<LoadState>>>,
+    results: Vec<Option<Looked>>,
+    comparison: Option<Comparison>,
+}
+
 #[derive(Default)]
 struct State {
     /// Newest state of each load; absent before its first second.
-    loads: Vec<Option<LoadState>>,
+    loads: Vec<Option<Arc<LoadState>>>,
     /// Loads that have ended.
     left: BTreeSet<usize>,
-    /// Seconds of the last look.
+    /// Seconds of the last look that was begun, and of the last one whose results are here.
     looked: u64,
+    judged: u64,
     /// Result of each claim at the last look.
     results: Vec<Option<Looked>>,
     /// Looks at comparisons so far.
@@ -90,6 +101,7 @@ impl Judge {
             claims,
             confidence,
             objectives: limits.upper.len() + limits.lower.len() + objectives.relative.upper.len(),
+            min_samples: objectives.min_samples as f64,
             duration: duration.as_secs_f64(),
             decided: CancellationToken::new(),
             state: Mutex::new(state),
@@ -161,37 +173,61 @@ impl Judge {
 
     /// Takes the state of a load, and judges all of them once they have completed another second.
     fn look(&self, load: usize, state: LoadState) {
+        let Some(look) = self.begin(load, state) else { return };
+        // Without the lock, so that the other loads go on meanwhile.
+        let results = self.judge(&look);
         let all = &mut *self.state.lock();
-        if let Some(slot) = all.loads.get_mut(load) {
-            *slot = Some(state);
-        }
-        let running = all.loads.iter().enumerate().filter(|(index, _)| !all.left.contains(index));
-        let seconds = running.map(|(_, state)| state.as_ref().map_or(0, |state| state.seconds)).min().unwrap_or(0);
-        if all.is_stopped || seconds <= all.looked || (seconds as f64) < FIRST {
+        if all.is_stopped {
             return;
         }
-        all.looked = seconds;
-        self.judge(all);
-        if self.is_decided(all) {
+        let is_newest = look.seconds >= all.judged;
+        all.judged = all.judged.max(look.seconds);
+        for ((claim, stored), new) in self.claims.iter().zip(&mut all.results).zip(results) {
+            let is_open = stored.is_none_or(|looked| looked.verdict == Outcome::Inconclusive);
+            // A decision on a comparison stands.
+            if if claim.is_relative { is_open } else { is_newest } {
+                *stored = new;
+            }
+        }
+        if self.is_decided(&look.loads, &all.results) {
             all.is_stopped = true;
             self.decided.cancel();
         }
     }
 
-    fn judge(&self, all: &mut State) {
-        let series: Vec<Vec<Option<Series>>> =
-            all.loads.iter().map(|state| state.as_ref().map_or_else(Vec::new, origins)).collect();
+    /// Begins a look if all loads have completed another second.
+    fn begin(&self, load: usize, state: LoadState) -> Option<Look> {
+        let all = &mut *self.state.lock();
+        if let Some(slot) = all.loads.get_mut(load) {
+            *slot = Some(Arc::new(state));
+        }
+        let running = all.loads.iter().enumerate().filter(|(index, _)| !all.left.contains(index));
+        let seconds = running.map(|(_, state)| state.as_ref().map_or(0, |state| state.seconds)).min().unwrap_or(0);
+        if all.is_stopped || seconds <= all.looked || (seconds as f64) < FIRST {
+            return None;
+        }
+        all.looked = seconds;
         let comparison = self.comparison(all);
-        for (claim, result) in self.claims.iter().zip(&mut all.results) {
-            let (Some(load), Some(Some(state))) = (self.loads.get(claim.load), all.loads.get(claim.load)) else {
-                continue;
+        Some(Look { seconds, loads: all.loads.clone(), results: all.results.clone(), comparison })
+    }
+
+    /// Judges all claims. Comparisons that are decided, or not due, keep their result.
+    fn judge(&self, look: &Look) -> Vec<Option<Looked>> {
+        let series: Vec<Vec<Option<Series>>> =
+            look.loads.iter().map(|state| state.as_ref().map_or_else(Vec::new, |state| origins(state))).collect();
+        let judge = |(claim, result): (&Claim, &Option<Looked>)| {
+            let (Some(load), Some(Some(state))) = (self.loads.get(claim.load), look.loads.get(claim.load)) else {
+                return *result;
             };
             if claim.is_relative {
                 let is_open = result.is_none_or(|looked| looked.verdict == Outcome::Inconclusive);
-                if let Some(comparison) = comparison.as_ref().filter(|_| is_open) {
-                    *result = self.compare(claim, &all.loads, comparison);
-                }
-                continue;
+                return match look.comparison.as_ref().filter(|_| is_open) {
+                    Some(comparison) => {
+                        let looked = self.compare(claim, state, &look.loads, comparison);
+                        looked.map(|looked| self.admitted(claim, state, looked))
+                    }
+                    None => *result,
+                };
             }
             let origins = series.get(claim.load).map(Vec::as_slice).unwrap_or_default();
             let rules = Rules {
@@ -200,10 +236,27 @@ impl Judge {
                 burst: self.confidence.burst.as_secs_f64(),
                 elapsed: state.elapsed.as_secs_f64(),
             };
-            let looked =
-                claim.share().and_then(|share| share::look(&requests(claim, load, state, origins)?, share, &rules));
-            *result = looked;
+            let share = claim.share()?;
+            let looked = share::look(&requests(claim, load, state, origins)?, share, &rules)?;
+            Some(self.admitted(claim, state, looked))
+        };
+        self.claims.iter().zip(&look.results).map(judge).collect()
+    }
+
+    /// Leaves a decision open that the end of the load would not keep: one on too few samples, or a violation that the load generator's own
+    /// delays may explain.
+    fn admitted(&self, claim: &Claim, state: &LoadState, looked: Looked) -> Looked {
+        let own_late = state.counts.own_late as f64;
+        let is_delayed = looked.verdict == Outcome::Violated
+            && own_late > 0.0
+            && !claim.is_relative
+            && matches!(claim.statistic, Statistic::Percentile(_))
+            && claim.share().is_some_and(|share| looked.k - own_late <= share * looked.n);
+        if is_delayed || looked.samples < self.min_samples {
+            // Rounded down, 100 % is a decision.
+            return Looked { verdict: Outcome::Inconclusive, progress: looked.progress.min(0.99), ..looked };
         }
+        looked
     }
 
     /// Returns the rules of a look at comparisons, if one is due.
@@ -218,37 +271,46 @@ impl Judge {
         }
         all.comparisons = due;
         let alpha = crate::confidence::looks::alpha_per_look(self.alpha(), planned.len());
-        Some(Comparison { alpha, objectives: self.objectives })
+        Some(Comparison { alpha, objectives: self.objectives, burst: self.confidence.burst.as_secs_f64() })
     }
 
-    /// Compares the version of a claim with version 0.
-    fn compare(&self, claim: &Claim, loads: &[Option<LoadState>], rules: &Comparison) -> Option<Looked> {
-        let provider = &self.loads.get(claim.load)?.target.provider;
-        let is_baseline = |load: &JudgedLoad| load.target.provider == *provider && load.target.versions.contains(&0);
+    /// Compares the version of a claim, whose load is in `state`, with version 0.
+    fn compare(
+        &self,
+        claim: &Claim,
+        state: &LoadState,
+        loads: &[Option<Arc<LoadState>>],
+        rules: &Comparison,
+    ) -> Option<Looked> {
+        let target = &self.loads.get(claim.load)?.target;
+        let is_baseline =
+            |load: &JudgedLoad| load.target.provider == target.provider && load.target.versions.contains(&0);
         let baseline = self.loads.iter().position(is_baseline)?;
-        comparison::look(
-            claim,
-            self.timeline(claim.load, claim.version, loads)?,
-            self.timeline(baseline, 0, loads)?,
-            rules,
-        )
+        let measured = Measured {
+            candidate: self.timeline(claim.load, claim.version, loads)?,
+            baseline: self.timeline(baseline, 0, loads)?,
+            unknown: if target.is_attributed { Some(state.versions.last()?) } else { None },
+            own_late: state.counts.own_late,
+            elapsed: state.elapsed.as_secs_f64(),
+        };
+        comparison::look(claim, &measured, rules)
     }
 
     /// Returns the requests of a version of a load.
-    fn timeline<'a>(&self, load: usize, version: usize, loads: &'a [Option<LoadState>]) -> Option<&'a Timeline> {
+    fn timeline<'a>(&self, load: usize, version: usize, loads: &'a [Option<Arc<LoadState>>]) -> Option<&'a Timeline> {
         let state = loads.get(load)?.as_ref()?;
         if self.loads.get(load)?.target.is_attributed { state.versions.get(version) } else { Some(&state.timeline) }
     }
 
     /// Returns true if every version is decided: one of its objectives is violated, or all are satisfied. A load that is not as asked proves
     /// nothing.
-    fn is_decided(&self, all: &State) -> bool {
-        if self.claims.is_empty() || all.loads.iter().any(|state| state.as_ref().is_none_or(is_doubtful)) {
+    fn is_decided(&self, loads: &[Option<Arc<LoadState>>], results: &[Option<Looked>]) -> bool {
+        if self.claims.is_empty() || loads.iter().any(|state| state.as_ref().is_none_or(|state| is_doubtful(state))) {
             return false;
         }
         let versions: BTreeSet<usize> = self.claims.iter().map(|claim| claim.version).collect();
         versions.into_iter().all(|version| {
-            let of_version = self.claims.iter().zip(&all.results).filter(|(claim, _)| claim.version == version);
+            let of_version = self.claims.iter().zip(results).filter(|(claim, _)| claim.version == version);
             let mut verdicts =
                 of_version.map(|(_, looked)| looked.map_or(Outcome::Inconclusive, |looked| looked.verdict));
             verdicts.clone().any(|verdict| verdict == Outcome::Violated)

@@ -241,6 +241,88 @@ fn a_version_is_compared_with_version_0_at_a_few_looks() {
     assert_eq!(decisions(&errors, 1, 1), [Outcome::Violated]);
 }
 
+/// Objectives on the latter of two versions, relative to the former.
+fn relative_to_first(metric: &str, limit: f64, burst: Duration) -> Objectives {
+    let mut objectives = objectives(&[]);
+    objectives.relative.upper = vec![slo(metric, limit)];
+    objectives.confidence = objectives.confidence.map(|confidence| Confidence { burst, ..confidence });
+    objectives
+}
+
+#[test]
+fn bursts_that_may_be_unseen_keep_a_comparison_open() {
+    let judge = |burst| judge(&[version(0), version(1)], &relative_to_first("http/error-rate", 0.02, burst));
+    let (without, with) = (judge(Duration::ZERO), judge(Confidence::DEFAULT_BURST));
+    assert_eq!(stop(&without, |_, at| state(at, good)), Some(10));
+    assert_eq!(decisions(&without, 1, 1), [Outcome::Satisfied]);
+    assert_eq!(stop(&with, |_, at| state(at, good)), None);
+}
+
+#[test]
+fn slow_seconds_of_one_version_keep_the_ratio_of_its_tail_open() {
+    let limit = relative_to_first("http/latency-p99", 1.5, Duration::ZERO);
+    // Both have a slow request per second, and one of ten seconds of either has requests over p90.
+    let with = |slow: bool| {
+        move |load: usize, at: u64| {
+            let second = move |second: u64| {
+                let is_slow = slow && second % 10 == 3 + 4 * load as u64;
+                let mut latencies = vec![if is_slow { 30_000 } else { 10_000 }; RATE as usize];
+                latencies[0] = 200_000;
+                (latencies, 0)
+            };
+            state(at, second)
+        }
+    };
+    let (steady, slow) = (judge(&[version(0), version(1)], &limit), judge(&[version(0), version(1)], &limit));
+    assert!(stop(&steady, with(false)).is_some());
+    assert_eq!(stop(&slow, with(true)), None);
+}
+
+#[test]
+fn errors_of_unknown_origin_keep_a_comparison_open() {
+    let attribution =
+        Attribution { source: Source::Header("v".into()), versions: vec!["a".into(), "b".into()], values: [].into() };
+    let targets = [Target::new("http", 0, Some(&attribution), &plan())];
+    for (metric, limit) in [("http/error-rate", 0.02), ("http/latency-p90", 1.5)] {
+        let with_unknown = |at: u64, bad: u64| {
+            let unknown = move |_| (vec![LIMIT * 2; bad as usize], bad);
+            let versions = vec![timeline(at, good), timeline(at, good), timeline(at, unknown)];
+            LoadState { versions, ..state(at, good) }
+        };
+        let judge = || judge(&targets, &relative_to_first(metric, limit, Duration::ZERO));
+        assert!(stop(&judge(), |_, at| with_unknown(at, 0)).is_some(), "{metric}");
+        assert_eq!(stop(&judge(), |_, at| with_unknown(at, 5)), None, "{metric}");
+    }
+}
+
+#[test]
+fn a_load_does_not_end_with_fewer_samples_than_a_verdict_needs() {
+    let with = |min_samples| judge(&[version(0)], &Objectives { min_samples, ..objectives(&[P95]) });
+    assert_eq!(stop(&with(700), |_, at| state(at, good)), Some(14));
+    assert_eq!(stop(&with(1_000), |_, at| state(at, good)), Some(20));
+    assert_eq!(stop(&with(1_000), |_, at| state(at, bad)), Some(20));
+    // A comparison rests on both versions.
+    let relative = Objectives { min_samples: 600, ..relative_to_first("http/latency-p90", 1.5, Duration::ZERO) };
+    let end = stop(&judge(&[version(0), version(1)], &relative), |_, at| state(at, good));
+    assert!(end.is_some_and(|end| end >= 15), "{end:?}");
+}
+
+#[test]
+fn delays_of_the_load_generator_violate_nothing() {
+    let with = |own_late: u64, at| {
+        let counts = Counts { own_late: own_late * at, ..Counts::default() };
+        LoadState { counts, ..state(at, bad) }
+    };
+    let absolute = || judge(&[version(0)], &objectives(&[P95]));
+    assert_eq!(stop(&absolute(), |_, at| with(1, at)), Some(10));
+    assert_eq!(stop(&absolute(), |_, at| with(RATE, at)), None);
+    let limit = relative_to_first("http/latency-p90", 1.5, Duration::ZERO);
+    let relative = || judge(&[version(0), version(1)], &limit);
+    let of = |own_late| move |load, at| if load == 0 { state(at, good) } else { with(own_late, at) };
+    assert!(stop(&relative(), of(1)).is_some());
+    assert_eq!(stop(&relative(), of(RATE)), None);
+}
+
 #[test]
 fn progress_names_the_objective_with_the_least_evidence_first() {
     let judge = judge(&[version(0)], &objectives(&[P95, ("http/error-rate", 0.01)]));
@@ -258,4 +340,11 @@ fn a_look_at_many_intervals_takes_less_than_2_ms() {
     judge.look(0, state);
     // Unoptimized code on a busy machine takes many times as long as what is asked of a release build.
     assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_limit_of_many_seconds_has_its_column() {
+    // 32,768,001 µs, as the load counts them.
+    let claims = Claim::list(&objectives(&[("http/latency-p95", 32_768.001)]), 0, &version(0));
+    assert_eq!(claims[0].micros(), Some(crate::metrics::series::limit_micros(32_768.001)));
 }

@@ -43,6 +43,8 @@ pub(super) struct Looked {
     /// Requests, and bad ones among them.
     pub(super) n: f64,
     pub(super) k: f64,
+    /// Requests that have ended, of the version with fewer of them in a comparison.
+    pub(super) samples: f64,
     pub(super) deff: f64,
     pub(super) df: f64,
     /// Evidence, from 0 to 1: 1 decides.
@@ -96,6 +98,7 @@ fn looked(
         verdict: if is_decided { verdict } else { Outcome::Inconclusive },
         n: sum.n,
         k: sum.k,
+        samples: sum.n,
         deff: effect.deff,
         df: effect.df,
         progress: if is_decided { 1.0 } else { (ln / threshold).clamp(0.0, 1.0) },

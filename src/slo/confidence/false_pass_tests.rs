@@ -19,7 +19,7 @@ fn fast() -> TestLoad {
 /// A minute of 200 requests per second: two of every second are very slow, and all of every twelfth are slow.
 fn with_slow_seconds() -> TestLoad {
     let second = |at: usize| {
-        let usual = if at % 12 == 0 { 60_000 } else { 10_000 };
+        let usual = if at.is_multiple_of(12) { 60_000 } else { 10_000 };
         ((0..200).map(|request| if request < 2 { 200_000 } else { usual }).collect(), 0)
     };
     TestLoad { intervals: (0..60).map(second).collect(), limits: vec![50.0] }
@@ -48,7 +48,7 @@ fn unknown(count: usize, are_together: bool) -> TestLoad {
     let second = |at: usize| {
         let count = match are_together {
             true if at == 7 => count,
-            false if at % (60 / count) == 0 => 1,
+            false if at.is_multiple_of(60 / count) => 1,
             _ => 0,
         };
         (vec![60_000; count], count as u64)

@@ -109,7 +109,8 @@ fn percentiles(limit: f64, q: f64, measured: &Measured<'_>, rules: &Comparison) 
     }
     let lower = ratio::interval(&values, &values_0, q, own, rules.violated())[0];
     // Without the delays of the load generator, the percentile is at least so high.
-    let undelayed = values.value_at_quantile((q - measured.own_late as f64 / values.len() as f64).max(0.0));
+    let rest = q - measured.own_late as f64 / values.len() as f64;
+    let undelayed = if rest > 0.0 { values.value_at_quantile(rest) } else { 0 };
     let lower = lower.filter(|_| measured.own_late == 0 || undelayed as f64 > over[1] * limit);
     Some(looked(limit, (lower, own), (upper_end, satisfied), sum))
 }

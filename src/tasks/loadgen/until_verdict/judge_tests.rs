@@ -253,7 +253,7 @@ fn relative_to_first(metric: &str, limit: f64, burst: Duration) -> Objectives {
 fn bursts_that_may_be_unseen_keep_a_comparison_open() {
     let judge = |burst| judge(&[version(0), version(1)], &relative_to_first("http/error-rate", 0.02, burst));
     let (without, with) = (judge(Duration::ZERO), judge(Confidence::DEFAULT_BURST));
-    assert_eq!(stop(&without, |_, at| state(at, good)), Some(10));
+    assert_eq!(stop(&without, |_, at| state(at, good)), Some(15));
     assert_eq!(decisions(&without, 1, 1), [Outcome::Satisfied]);
     assert_eq!(stop(&with, |_, at| state(at, good)), None);
 }
@@ -261,11 +261,11 @@ fn bursts_that_may_be_unseen_keep_a_comparison_open() {
 #[test]
 fn slow_seconds_of_one_version_keep_the_ratio_of_its_tail_open() {
     let limit = relative_to_first("http/latency-p99", 1.5, Duration::ZERO);
-    // Both have a slow request per second, and one of ten seconds of either has requests over p90.
+    // Both have a slow request per second, and one of twenty seconds of either has requests over p90.
     let with = |slow: bool| {
         move |load: usize, at: u64| {
             let second = move |second: u64| {
-                let is_slow = slow && second % 10 == 3 + 4 * load as u64;
+                let is_slow = slow && second % 20 == 3 + 4 * load as u64;
                 let mut latencies = vec![if is_slow { 30_000 } else { 10_000 }; RATE as usize];
                 latencies[0] = 200_000;
                 (latencies, 0)

@@ -335,16 +335,6 @@ fn progress_names_the_objective_with_the_least_evidence_first() {
 }
 
 #[test]
-fn a_look_at_many_intervals_takes_less_than_2_ms() {
-    let judge = judge(&[version(0)], &objectives(&[P95, ("http/error-rate", 0.01)]));
-    let state = state(240, good);
-    let start = Instant::now();
-    judge.look(0, state);
-    // Unoptimized code on a busy machine takes many times as long as what is asked of a release build.
-    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
-}
-
-#[test]
 fn a_limit_of_many_seconds_has_its_column() {
     // 32,768,001 µs, as the load counts them.
     let claims = Claim::list(&objectives(&[("http/latency-p95", 32_768.001)]), 0, &version(0));

@@ -8,6 +8,8 @@ mod error;
 mod headers;
 mod redirect;
 
+use std::error::Error;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
@@ -20,6 +22,9 @@ use error::ExchangeError;
 
 /// Maximum number of redirects per request.
 const MAX_REDIRECTS: usize = 10;
+
+/// Attempts to send a request over connections that end before they take it.
+const ATTEMPTS: usize = 3;
 
 /// Sends requests with `reqwest`.
 #[derive(Default)]
@@ -77,7 +82,23 @@ async fn send(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest:
     if let Some(body) = &request.body {
         builder = builder.body(body.clone());
     }
-    Ok(builder.send().await?)
+    let request = builder.build()?;
+    for _ in 1..ATTEMPTS {
+        let Some(copy) = request.try_clone() else { break };
+        match client.execute(copy).await {
+            Err(error) if is_unsent(&error) => {}
+            end => return Ok(end?),
+        }
+    }
+    Ok(client.execute(request).await?)
+}
+
+/// Returns true if the connection ended before it took the request, which can be sent again. The reason is lost then: a server that
+/// requires a client certificate, for example, says so after the handshake of TLS 1.3, and its alert may come before the request or after
+/// it.
+fn is_unsent(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
 }
 
 /// Reads a response up to `max_bytes`.

@@ -267,7 +267,7 @@ fn slow_seconds_keep_the_ratio_of_a_tail_open_while_few_requests_are_in_it() {
             let second = move |second: u64| {
                 let is_slow = slow && second % 20 == 3 + 4 * load as u64;
                 let latency = |request: u64| if is_slow && request.is_multiple_of(2) { 30_000 } else { 10_000 };
-                let mut latencies: Vec<u64> = (0..RATE as u64).map(latency).collect();
+                let mut latencies: Vec<u64> = (0..RATE).map(latency).collect();
                 latencies[0] = 200_000;
                 (latencies, 0)
             };

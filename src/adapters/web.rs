@@ -8,13 +8,12 @@ mod error;
 mod headers;
 mod redirect;
 
-use std::error::Error;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use url::Url;
 
+use super::error_chain::causes;
 use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
 use crate::redact::{redact_url, redact_webhook};
 use clients::Clients;
@@ -97,8 +96,7 @@ async fn send(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest:
 /// requires a client certificate, for example, says so after the handshake of TLS 1.3, and its alert may come before the request or after
 /// it.
 fn is_unsent(error: &reqwest::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
 }
 
 /// Reads a response up to `max_bytes`.

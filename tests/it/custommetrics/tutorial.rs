@@ -237,14 +237,14 @@ fn a_bad_canary_violates_its_slos() {
         models.is_what_the_version_measured(&cli, version);
     }
     // The next loop sees more of the same.
-    let measured = models.load();
+    let more = models.load();
     models.experiment(&cli, &template, &["--reuseResult"]);
     let document = cli.document();
     assert_eq!(document["result"]["numLoops"], 2);
     let counts = &document["result"]["insights"]["nonHistMetricValues"][STABLE]["kserve-prometheus/request-count"];
     let counts: Vec<_> = counts.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
     assert_eq!(counts, [LOAD, 2 * LOAD]);
-    models.agree(&cli, STABLE, 2 * LOAD, &measured[STABLE]);
+    models.agree(&cli, STABLE, 2 * LOAD, &Measured::together([&measured[STABLE], &more[STABLE]].into_iter()));
     assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 

@@ -7,6 +7,8 @@
 //! - *An autoregressive process of order 1* on the entries, with Kendall's correction of its coefficient's bias, as in Skart (Tafazzoli
 //!   and Wilson 2011). It sees dependence that outlasts the batches.
 
+use super::beta::student;
+
 /// Least number of batches of more than one entry.
 const MIN_BATCHES: usize = 5;
 /// Least number of entries for the autoregressive estimate.
@@ -43,6 +45,14 @@ pub fn depend(e: &[f64]) -> Option<Dependence> {
     // The first of equals: `max_by` would return the last.
     let largest = candidates.into_iter().reduce(|best, next| if next.variance > best.variance { next } else { best });
     largest.filter(|answer| answer.variance.is_finite())
+}
+
+/// Distance from an estimate to each end of its interval, `t_{df,1−α}·√V`, from the deviations `e` that sum up to its error.
+///
+/// Returns `None` if [`depend`] does, and if the quantile cannot be computed.
+pub(super) fn reach(e: &[f64], alpha: f64) -> Option<f64> {
+    let Dependence { variance, df } = depend(e)?;
+    Some(student(1.0 - alpha, df)? * variance.sqrt())
 }
 
 /// Coefficient of the autoregressive process: `φ = Σ e_t·e_{t−1} / Σ e_t²`, corrected to `(Bφ+1)/(B−3)`, between 0 and 0.95.

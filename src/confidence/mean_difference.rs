@@ -1,8 +1,7 @@
 //! Difference of two means, candidate minus version 0, of values that may be 0 or negative.
 
-use super::beta::student;
 use super::blocks::{SumBlock, SumPair, total_sum};
-use super::dependence::depend;
+use super::dependence::reach;
 
 /// Interval of `μ_c − μ_0` from sums of the same intervals: `d ± t_{df,1−α}·√V`.
 ///
@@ -14,8 +13,7 @@ pub fn interval(blocks: &[SumPair], alpha: f64) -> Option<[f64; 2]> {
     let deviation = |block: SumBlock, total: SumBlock| (block.sum - total.sum / total.n * block.n) / total.n;
     let deviations =
         blocks.iter().map(|pair| deviation(pair.candidate, candidate) - deviation(pair.baseline, baseline));
-    let dependence = depend(&deviations.collect::<Vec<f64>>())?;
-    let reach = student(1.0 - alpha, dependence.df)? * dependence.variance.sqrt();
+    let reach = reach(&deviations.collect::<Vec<f64>>(), alpha)?;
     let difference = candidate.sum / candidate.n - baseline.sum / baseline.n;
     let ends = [difference - reach, difference + reach];
     (reach > 0.0 && ends.iter().all(|end| end.is_finite())).then_some(ends)

@@ -1,8 +1,7 @@
 //! Ratio of two means, candidate divided by version 0, against a limit.
 
-use super::beta::student;
 use super::blocks::{SumBlock, SumPair, total_sum};
-use super::dependence::depend;
+use super::dependence::reach;
 
 /// Interval of `μ_c/μ_0` from sums of the same intervals: `ln(μ_c/μ_0) ± t_{df,1−α}·√V`.
 ///
@@ -15,8 +14,7 @@ pub fn interval(blocks: &[SumPair], alpha: f64) -> Option<[f64; 2]> {
     let deviation = |block: SumBlock, total: SumBlock| block.sum / total.sum - block.n / total.n;
     let deviations =
         blocks.iter().map(|pair| deviation(pair.candidate, candidate) - deviation(pair.baseline, baseline));
-    let dependence = depend(&deviations.collect::<Vec<f64>>())?;
-    let reach = student(1.0 - alpha, dependence.df)? * dependence.variance.sqrt();
+    let reach = reach(&deviations.collect::<Vec<f64>>(), alpha)?;
     let ratio = (candidate.sum / candidate.n) / (baseline.sum / baseline.n);
     let ends = [ratio * (-reach).exp(), ratio * reach.exp()];
     (reach > 0.0 && ends.iter().all(|end| end.is_finite())).then_some(ends)

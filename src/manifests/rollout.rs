@@ -13,8 +13,8 @@ const ROLLOUT: &str = "rollout";
 /// Replacements of a pod that was killed. Evictions do not count.
 const RETRIES: i32 = 6;
 
-/// Exit codes after which the Job has failed: the rollout ended, or running it again would end the same way. Code 4 is one of them, because
-/// the cluster was asked again for minutes, and a refused rollback needs a person. A killed pod has none of them, and is replaced.
+/// Exit codes after which the Job has failed: the rollout ended, or another run would end the same way. Code 4 is one of them: the run has
+/// already retried for minutes, and a refused rollback needs a person. A killed pod exits with none of these codes, so it is replaced.
 const FINAL_EXIT_CODES: &[i32] = &[1, 2, 3, 4, 5];
 
 /// Returns true if these values have a rollout in steps.

@@ -86,8 +86,8 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
     assessment.record = Some(record);
 }
 
-/// Returns the document with a record of this loop without outcomes, so that values of another spec are told from its own; `None` if the
-/// newest recorded loop measured the same spec.
+/// Returns the document with an empty record of this loop, which separates its values from those of earlier specs; `None` if the newest
+/// recorded loop measured the same spec.
 pub fn with_other_spec(insights: &Insights, this: &ThisLoop) -> Option<Insights> {
     let newest = insights.loops.last()?;
     let is_other = newest.spec.is_some() && this.spec.is_some() && newest.spec != this.spec;

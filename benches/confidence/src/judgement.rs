@@ -29,7 +29,7 @@ pub(crate) struct Truth {
     pub(crate) is_within: bool,
 }
 
-/// What the candidate does.
+/// Difference of the candidate from version 0.
 #[derive(Clone, Copy)]
 pub(crate) enum Effect {
     /// All its requests take this many times as long.

@@ -4,6 +4,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# Shown by `iter8 version`; the build has no git to ask. SOURCE_DATE_EPOCH is the time of the commit.
+ARG ITER8_COMMIT
+ARG SOURCE_DATE_EPOCH
 # Builds for the machine's architecture; /image has the same layout on all of them.
 RUN target="$(uname -m)-unknown-linux-musl" \
     && rustup target add "$target" \

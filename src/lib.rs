@@ -1,5 +1,5 @@
-//! iter8 runs *experiments*: a pipeline of tasks produces one experiment document, from which `assert` derives an exit code and
-//! `report` a text, HTML or JSON report.
+//! iter8 runs *experiments*: a pipeline of tasks produces one experiment document, from which `assert` derives an exit code and `report`
+//! renders a report for people or machines.
 //!
 //! ```text
 //! values (-f, --set) ─► spec ─► pipeline: ready → http → assess → notify ─► experiment document (file | Secret)

@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::model::codec::{self, CodecError};
+use crate::model::codec::{self, CodecError, DocumentError};
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
 /// Maximum size of a document to read. Documents written here stay under 1 MiB; those of Iter8 can be larger.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// Bytes that tell what a file is.
+const START: u64 = 4096;
 
 /// Name of temporary files.
 const PREFIX: &str = ".iter8-";
@@ -90,24 +93,25 @@ impl FileStore {
     }
 
     fn write(&self, experiment: &Experiment) -> Result<(), StoreError> {
-        let text =
-            codec::to_yaml(experiment).map_err(|source| StoreError::Invalid { location: self.location(), source })?;
+        let text = codec::to_yaml(experiment)
+            .map_err(|source| StoreError::Invalid { location: self.location(), source: source.into() })?;
         let unavailable = |source| StoreError::Unavailable { action: "write", location: self.location(), source };
         if is_stream(&self.path) {
             return Err(unavailable(not_a_regular_file()));
         }
         self.check_unchanged()?;
         replace(&self.path, text.as_bytes(), Access::Private).map_err(unavailable)?;
+        tracing::debug!("saved {} ({} bytes)", self.location(), text.len());
         self.know(&Ok(text.into_bytes()));
         Ok(())
     }
 }
 
 /// Parses the content of a document.
-pub(crate) fn parse(content: Vec<u8>) -> Result<Experiment, CodecError> {
+pub(crate) fn parse(content: Vec<u8>) -> Result<Experiment, DocumentError> {
     let text = String::from_utf8(content).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        CodecError::new(format!("not UTF-8 (at byte {at}); expected YAML"))
+        DocumentError::from(CodecError::new(format!("not UTF-8 (at byte {at}); expected YAML")))
     })?;
     codec::experiment_from_yaml(&text)
 }
@@ -255,6 +259,16 @@ pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> io::Result
     // The rename should survive a power failure; not every file system can sync a directory.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
+}
+
+/// Removes a file that [`replace`] will write again, if the start of its content is recognized. Symbolic links, pipes and devices stay.
+pub(crate) fn discard(path: &Path, is_recognized: impl Fn(&str) -> bool) -> io::Result<()> {
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(());
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    if read.is_ok() && is_recognized(&String::from_utf8_lossy(&start)) { fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Gives a new file the permissions of an ordinary new file (subject to the umask), not those of a temporary file.

@@ -2,12 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use crate::model::document::Experiment;
+use super::error::AppError;
+use crate::model::document::{Experiment, TaskSpec};
 use crate::model::duration::GoDuration;
 use crate::ports::cluster::ClusterErrorKind;
 use crate::ports::{BoxFuture, StoreError};
+use crate::slo::assertion::has_assess;
 
 pub(crate) use crate::slo::assertion::{AssertCondition, Judgement, RunState, assessed_at, judge, progress};
+
+/// Refuses to assert SLOs of a run that has none: it would fail after the load, while its reports have nothing to complain about.
+pub(crate) fn check_asserted(spec: &[TaskSpec], conditions: &[AssertCondition]) -> Result<(), AppError> {
+    if has_assess(spec) || !conditions.contains(&AssertCondition::Slos) {
+        return Ok(());
+    }
+    Err(AppError::input("--assert slos: the experiment has no SLOs")
+        .with_hint("add one, such as --slo 'p99 < 60ms', or assert the rest: --assert completed,nofailure"))
+}
 
 /// Poll interval of files.
 pub(crate) const FILE_POLL: Duration = Duration::from_millis(250);

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::model::codec::DocumentError;
 use crate::pipeline::PipelineError;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{RecordingError, StoreError};
@@ -125,6 +126,9 @@ impl From<StoreError> for AppError {
         let (kind, hint) = match &error {
             StoreError::Missing { .. } => {
                 (ErrorKind::BadInput, Some("create one with `iter8 run --set …`, or check the path"))
+            }
+            StoreError::Invalid { source: DocumentError::Values, .. } => {
+                (ErrorKind::BadInput, Some("read values with -f: iter8 validate -f FILE, or iter8 run -f FILE"))
             }
             StoreError::Invalid { .. } => (ErrorKind::BadInput, None),
             StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {

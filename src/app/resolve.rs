@@ -2,19 +2,23 @@
 
 use helm_yaml::value_with_lines;
 use serde_json::{Map, Value, json};
+use suggest::did_you_mean;
 
+use super::{dry, fields};
 use crate::manifests::settings;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
+use crate::model::limit::{Limit, Misfit};
+use crate::model::metric_name::MetricName;
 use crate::model::path::{FieldPath, Segment};
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::Files;
-use crate::redact::{RequestSecrets, redact_task};
+use crate::redact::{REDACTED, RequestSecrets, find_redacted, redact_task};
 
 pub(crate) use crate::redact::is_same_spec;
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
 use crate::tasks::rollout::{ANALYSIS, NAME as ROLLOUT};
 use crate::tasks::{Task, TaskKind};
-use crate::values::input::{InputError, InputErrors};
+use crate::values::input::{InputError, InputErrors, Unknown};
 use crate::values::mistakes::read_all;
 use crate::values::origins::Origins;
 use crate::values::{Values, without_nulls};
@@ -38,9 +42,26 @@ pub struct Resolved {
 /// Resolves values from files and flags.
 pub(crate) fn from_values(values: &Values) -> Result<Resolved, InputErrors> {
     let resolved = spec_from_values(&values.value).and_then(Resolved::checked);
-    let resolved = resolved.map_err(|errors| values.origins.locate(errors))?;
+    let resolved = resolved.map_err(|errors| {
+        let with_next_step = |error| dry::with_next_step(with_list(error), &values.value);
+        values.origins.locate(errors.map(with_next_step))
+    })?;
     let warnings = values.warnings.iter().cloned().chain(resolved.warnings).collect();
     Ok(Resolved { origins: values.origins.clone(), warnings, ..resolved })
+}
+
+/// Adds the command that lists the known names, if the message leaves them out.
+fn with_list(error: InputError) -> InputError {
+    let Some(path) = error.unlisted().map(|path| path.to_string()) else { return error };
+    // No command for paths that need quoting in a shell, or that the values do not have.
+    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+    if !is_plain || fields::values().find(&path).is_err() {
+        return error;
+    }
+    let command = format!("iter8 explain {path}");
+    let list = format!("`{}` lists all names", command.trim_end());
+    let hint = error.hint.as_ref().map_or_else(|| list.clone(), |hint| format!("{hint} {list}"));
+    error.with_hint(hint)
 }
 
 /// Resolves values without known origins.
@@ -76,7 +97,7 @@ impl Resolved {
         pipeline::check_files(&self.tasks, files).map_err(|errors| self.locate(errors))
     }
 
-    /// Finds SLOs that nothing measures; metrics of the earlier result, if there is one, count as measured.
+    /// Finds SLOs and rewards that nothing measures; metrics of the earlier result, if there is one, count as measured.
     pub(crate) fn check_slos(&self, earlier: Option<&ExperimentResult>, files: &dyn Files) -> Result<(), InputErrors> {
         let insights = earlier.and_then(|result| result.insights.as_ref());
         let errors = pipeline::unmeasured_slos(&self.tasks, files, insights);
@@ -156,7 +177,7 @@ fn in_values(segments: &[Segment]) -> FieldPath {
 }
 
 /// Prepares an experiment that was read from `location` and is saved unchanged. Errors have line numbers if that is a file. Logs a warning
-/// about every SLO that nothing measures: such documents exist, and their verdicts are inconclusive.
+/// about every SLO and reward that nothing measures: such documents exist, and their verdicts are inconclusive.
 pub(crate) fn document(
     experiment: Experiment,
     policy: ResultPolicy,
@@ -186,7 +207,10 @@ fn warn_about(unmeasured: Vec<InputError>, location: &str, files: &dyn Files) {
     let Err(unmeasured) = InputErrors::check(unmeasured, ()) else { return };
     for warning in in_document(unmeasured, location, files).iter() {
         let hint = warning.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        tracing::warn!("{warning}: the verdict will be inconclusive{hint}");
+        let is_reward =
+            warning.path.segments().iter().any(|segment| matches!(segment, Segment::Key(key) if key == "rewards"));
+        let effect = if is_reward { "no best version will be named" } else { "the verdict will be inconclusive" };
+        tracing::warn!("{warning}: {effect}{hint}");
     }
 }
 
@@ -229,6 +253,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
             errors.extend(settings::check(&Map::from_iter([(name.to_owned(), value.clone())])).err());
         }
     }
+    errors.extend(units_of_templates(&values));
     let (mut spec, mut tasks, mut names) = (Vec::new(), Vec::new(), Vec::new());
     let empty = Value::Object(Map::new());
     for (at, name) in listed {
@@ -254,7 +279,31 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
             }
         }
     }
+    // Tasks refuse redacted values themselves.
+    if let Some(path) = find_redacted(&Value::Object(map.clone())).filter(|_| errors.is_empty()) {
+        errors.push(InputError::new(path, format!("contains a redacted secret, `{REDACTED}`")));
+    }
     InputErrors::check(errors, Resolved { spec, warnings, tasks, names, origins: Origins::default() })
+}
+
+/// Finds limits with a unit on metrics of custom metrics templates. A template may be named like a load, whose units are known.
+fn units_of_templates(values: &Value) -> Vec<InputError> {
+    let templates = &values["custommetrics"]["templates"];
+    let bounds = values["assess"]["SLOs"].as_object().into_iter().flatten();
+    let limits =
+        bounds.flat_map(|(bound, limits)| limits.as_object().into_iter().flatten().map(move |limit| (bound, limit)));
+    let unknown = |(bound, (metric, limit)): (&String, (&String, &Value))| {
+        let name: MetricName = metric.parse().ok()?;
+        // Other names have an error already.
+        let limit = Limit::parse(limit.as_str()?).filter(|limit| limit.has_unit() && limit.of(&name).is_ok())?;
+        templates.get(&name.provider)?;
+        let Misfit { message, hint } = limit.unknown_unit(&name);
+        Some(
+            InputError::new(FieldPath::root().key("assess").key("SLOs").key(bound).key(metric), message)
+                .with_hint(hint),
+        )
+    };
+    limits.filter_map(unknown).collect()
 }
 
 type Entry = (TaskSpec, Box<dyn Task>);
@@ -293,10 +342,14 @@ fn check_names(map: &Map<String, Value>, listed: &[Listed], errors: &mut Vec<Inp
                 warnings.push(format!("the values of `{key}` have no effect, because `tasks` does not list it"));
             }
         } else if !known().any(|name| name == key) {
-            let names = known().collect::<Vec<_>>().join(", ");
-            let error =
-                InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`; expected one of {names}"));
-            errors.push(error.with_suggestion(key, known()));
+            let suggestion = did_you_mean(key, known());
+            let names = match &suggestion {
+                Some(_) => String::new(),
+                None => format!("; expected one of {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let error = InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`{names}"));
+            let unlisted = suggestion.is_some().then_some(Unknown::Field);
+            errors.push(InputError { hint: suggestion, unlisted, ..error });
         }
     }
     warnings

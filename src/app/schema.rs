@@ -7,6 +7,9 @@ use crate::manifests::settings;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
 use crate::tasks::registry::{NOT_YET, TASKS, value_names};
 
+/// Title of the schema of values.
+pub(crate) const VALUES_TITLE: &str = "Values of an iter8 experiment";
+
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Schema of values. Like the program, it checks the values of a task only if `tasks` lists the task.
@@ -35,7 +38,7 @@ pub(crate) fn values() -> Value {
     definitions.values_mut().for_each(allow_nulls);
     json!({
         "$schema": DIALECT,
-        "title": "Values of an iter8 experiment",
+        "title": VALUES_TITLE,
         "type": "object",
         "properties": properties,
         "required": ["tasks"],

@@ -6,10 +6,14 @@ use std::time::Duration;
 use super::error::AppError;
 use crate::adapters::files::{LocalFiles, read_file_or_stream};
 use crate::ports::{Files, Web};
-use crate::redact::redact_url;
+pub(crate) use crate::redact::redact_url;
 use crate::tasks::fetch::{self, DownloadFailure};
 use crate::values::merge;
 
+pub(crate) use crate::redact::redact_text;
+pub(crate) use crate::values::input::{InputError, InputErrors};
+pub(crate) use crate::values::origin::Origin;
+pub(crate) use crate::values::slo_text::{FLAG as SLO_FLAG, SloText, parse_slos};
 pub(crate) use crate::values::{Source, Values};
 
 /// Maximum size of a values file, and of a value from a file.

@@ -1,12 +1,15 @@
 //! `iter8 assert`: judges conditions on a document, and turns the verdict into an exit code.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Args};
 
 use super::document::DocumentArgs;
 use super::exit::Exit;
 use super::output;
+use super::style::{Style, label};
 use crate::app::assert::{AssertCondition, Assertion, FILE_POLL, Judgement, Judgements, Source, assert};
 use crate::app::error::AppError;
 use crate::model::document::Experiment;
@@ -30,11 +33,27 @@ pub(crate) struct AssertArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ConditionArgs {
     /// Condition: completed, nofailure or slos; all must hold (repeatable, comma-separated)
-    #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
+    #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',', value_parser = ConditionParser)]
     condition: Vec<AssertCondition>,
     /// Maximum time to wait for the conditions to hold; ends early once the outcome is decided
     #[arg(short, long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     timeout: GoDuration,
+}
+
+/// Parses conditions, in upper case too, and names them for completion.
+#[derive(Clone)]
+pub(crate) struct ConditionParser;
+
+impl TypedValueParser for ConditionParser {
+    type Value = AssertCondition;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&Arg>, value: &OsStr) -> Result<Self::Value, clap::Error> {
+        str::parse::<AssertCondition>.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(AssertCondition::ALL.into_iter().map(|condition| PossibleValue::new(condition.name()))))
+    }
 }
 
 impl Source for DocumentArgs {
@@ -80,10 +99,11 @@ pub(crate) fn print(judgements: &Judgements) -> Result<(), AppError> {
 }
 
 fn line((condition, judgement): &(AssertCondition, Judgement)) -> String {
-    let mark = match judgement {
-        Judgement { holds: true, .. } => "ok    ",
-        Judgement { inconclusive: true, .. } => "inconclusive",
-        _ => "FAILED",
+    let (mark, colour) = match judgement {
+        Judgement { holds: true, .. } => ("ok    ", "32"),
+        Judgement { inconclusive: true, .. } => ("inconclusive", "33"),
+        _ => ("FAILED", "31"),
     };
+    let mark = label(mark, colour, Style::of(&std::io::stdout()));
     format!("{mark}  {condition}: {}\n", one_line(&judgement.sentence))
 }

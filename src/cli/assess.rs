@@ -19,13 +19,13 @@ use crate::ports::DocumentStore;
 
 /// Flags of `assess`.
 #[derive(Debug, Args)]
-#[command(long_about = "Judge a saved experiment again, with other objectives or a confidence.\n\n\
+#[command(long_about = "Judge a saved experiment again, with other SLOs or a confidence.\n\n\
     The values of `assess` replace the settings of the document's `assess` task, key by key; all others stay. The document gets the \
     new verdicts and settings, and the report on it is printed. The exit code is that of `iter8 assert -c slos`.")]
 #[command(after_help = "Examples:\n  \
-    iter8 assess --set assess.confidence=0.95          # the same objectives, with a confidence\n  \
+    iter8 assess --set assess.confidence=0.95          # the same SLOs, with a confidence\n  \
     iter8 assess --set assess.SLOs.upper.http/latency-p95=40 --dry\n  \
-    iter8 assess results/experiment.yaml -f objectives.yaml -o json")]
+    iter8 assess results/experiment.yaml -f slos.yaml -o json")]
 pub(crate) struct AssessArgs {
     #[command(flatten)]
     document: DocumentArgs,
@@ -54,13 +54,21 @@ pub(crate) async fn run(args: AssessArgs, globals: &Globals) -> Result<Exit, App
     if let Some((store, _)) = &store {
         store.save(&experiment).await?;
     }
-    if dropped_loops > 0 {
-        let plural = if dropped_loops == 1 { "" } else { "s" };
-        tracing::warn!(
-            "the verdicts on {dropped_loops} earlier loop{plural} are dropped: they are on other objectives"
-        );
+    finish(&Reassessed { experiment, dropped_loops }, &args.format, &location, globals).await
+}
+
+/// Prints the report on a document that was judged again, and its verdict.
+pub(crate) async fn finish(
+    Reassessed { experiment, dropped_loops }: &Reassessed,
+    format: &FormatArgs,
+    location: &str,
+    globals: &Globals,
+) -> Result<Exit, AppError> {
+    if *dropped_loops > 0 {
+        let plural = if *dropped_loops == 1 { "" } else { "s" };
+        tracing::warn!("the verdicts on {dropped_loops} earlier loop{plural} are dropped: they judge other SLOs");
     }
-    args.format.write(&experiment, &location)?;
-    Progress::new(globals).verdict(&overall_verdict(&experiment));
-    Ok(verdict(&judge_all(&experiment, &[AssertCondition::Slos])).into())
+    format.write(experiment, location).await?;
+    Progress::new(globals).verdict(&overall_verdict(experiment), None);
+    Ok(verdict(&judge_all(experiment, &[AssertCondition::Slos])).into())
 }

@@ -1,5 +1,6 @@
 //! `iter8 demo`: a real experiment against a sample service with two versions, over the loopback network.
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use clap::Args;
@@ -10,12 +11,12 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
-use super::run::{After, AssertArg, execute};
+use super::run::{After, execute};
 use super::signals::Interruption;
 use crate::app::cluster::NoCluster;
 use crate::app::env::{Adapters, FileStore};
 use crate::app::error::AppError;
-use crate::app::report::render;
+use crate::app::report::{Report, render};
 use crate::app::resolve::{from_value, redacted};
 use crate::app::run::ResultPolicy;
 use crate::model::document::TaskSpec;
@@ -50,7 +51,13 @@ pub(crate) async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppEr
     let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
     let service = sample_model::start(config).await.map_err(|error| {
-        AppError::outside(format!("cannot start the sample service on port {}", args.port)).caused_by(error)
+        let failed = AppError::outside(format!("cannot start the sample service on port {}", args.port));
+        match error.kind() {
+            ErrorKind::AddrInUse => failed
+                .caused_by(io::Error::other("another program uses this port"))
+                .with_hint("choose another port with --port"),
+            _ => failed.caused_by(error),
+        }
     })?;
     if args.serve {
         return serve(service, &interruption).await;
@@ -89,14 +96,15 @@ async fn experiment(
     let env = adapters.env(&NoCluster, None, &progress, &interruption.stop);
     let prepared = resolved.prepare(None, env.files).map_err(AppError::in_values)?;
     // The next command follows the report.
-    let after = After { next: None, assert: AssertArg::default() };
+    let after = After::default();
     match execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, interruption, &after).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }
     let experiment = store.load().await?;
-    output::to_stdout(&render(&experiment, "text", "the demo")?)?;
-    output::to_file(&page, &render(&experiment, "html", "the demo")?)?;
+    let report = Report::of(&experiment);
+    output::to_stdout(&render(&report, "text", "the demo")?)?;
+    output::to_file(&page, &render(&report, "html", "the demo")?)?;
     if !globals.quiet {
         let (document, page, template) = (store.location(), page.display(), template.display());
         output::to_stderr(&format!(

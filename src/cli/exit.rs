@@ -1,4 +1,4 @@
-//! Exit codes. A test compares the README's table with this one.
+//! Exit codes. Tests compare those in the README and in the manual with these.
 
 use crate::app::assert::Verdict;
 use crate::app::error::ErrorKind;
@@ -53,12 +53,15 @@ impl Exit {
     pub const DESCRIPTIONS: &'static [(Self, &'static str)] = &[
         (Self::Done, "success; asserted conditions hold"),
         (Self::AssertionFailed, "an asserted condition does not hold, or did not hold before the timeout"),
-        (Self::BadInput, "invalid input: flags, values, experiment, template"),
+        (Self::BadInput, "invalid input: flags, values, experiment, template, or a file of these that does not exist"),
         (Self::TaskFailed, "a task failed while running; the document has the task and the reason"),
-        (Self::OutsideWorld, "a store, a cluster, a values URL or the file system is unreachable or access is denied"),
+        (
+            Self::OutsideWorld,
+            "a cluster or a values URL is unreachable, or access is denied; a directory does not exist, or a file cannot be written",
+        ),
         (
             Self::Inconclusive,
-            "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, the traffic is not split as expected, too few requests for the confidence, or a metric has no value and its policy is inconclusive (noData, onError)",
+            "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, the traffic is not split as expected, too many requests failed, too few requests for the confidence, or a metric has no value and its policy is inconclusive (noData, onError)",
         ),
         (Self::HungUp, "the terminal was closed (SIGHUP); the partial document is saved"),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),

@@ -1,7 +1,5 @@
 //! Flags of all commands.
 
-use std::io::IsTerminal;
-
 use clap::{Args, ValueEnum};
 
 use super::style::Style;
@@ -40,8 +38,6 @@ pub(crate) enum LogLevel {
 impl Globals {
     /// Style of standard error: coloured on a terminal, unless `NO_COLOR` is set.
     pub(crate) fn style(&self) -> Style {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if plain || !std::io::stderr().is_terminal() { Style::Plain } else { Style::Coloured }
+        Style::of(&std::io::stderr())
     }
 }

@@ -28,9 +28,14 @@ pub(crate) fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Returns true for names of standard output, which may be a file that a shell appends to.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
 /// Writes an artefact to a file atomically; `-` is standard output.
 pub(crate) fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
-    if path.as_os_str() == "-" {
+    if is_standard_output(path) {
         return to_stdout(text);
     }
     file_store::replace(path, text.as_bytes(), file_store::Access::Shared)

@@ -10,19 +10,26 @@ use parking_lot::Mutex;
 
 use super::exit::Exit;
 use super::globals::Globals;
+use super::narrow;
 use super::output;
 use super::style::{Style, label};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, live_width};
 use crate::app::error::AppError;
 use crate::app::run::OverallVerdict;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::model::slo::Outcome;
-use crate::model::text::one_line;
-use crate::ports::{Event, LoadProgress, Observer};
+use crate::model::text::{one_line, truncate};
+use crate::ports::{Event, LoadProgress, Observer, SloProgress};
 
 /// Time between two plain lines about the same load.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Columns of a bar, as in its template.
+const BAR: usize = 12;
+
+/// Longest name of a load in its live line, in characters.
+const MAX_NAME: usize = 24;
 
 /// Prints the events of a run.
 pub(crate) struct Progress {
@@ -41,7 +48,7 @@ enum Mode {
 struct State {
     tasks: usize,
     bars: BTreeMap<String, ProgressBar>,
-    /// Lines below the bars of loads that end with their verdict.
+    /// Lines below the bars of loads with SLOs.
     evidence: BTreeMap<String, ProgressBar>,
     last_lines: BTreeMap<String, Instant>,
 }
@@ -79,14 +86,15 @@ impl Progress {
         }
     }
 
-    /// Prints the verdict on all SLOs, even with `--quiet`.
-    pub(crate) fn verdict(&self, verdict: &OverallVerdict) {
+    /// Prints the verdict on all SLOs, even with `--quiet`, and how the versions differ.
+    pub(crate) fn verdict(&self, verdict: &OverallVerdict, difference: Option<&str>) {
         let colour = match verdict.outcome {
             Some(Outcome::Satisfied) => "32",
             Some(Outcome::Violated) => "31",
             Some(Outcome::Inconclusive) | None => "33",
         };
-        output::to_stderr(&format!("{}\n", label(&one_line(&verdict.to_string()), colour, self.style)));
+        let difference = difference.map(|difference| format!("; {}", one_line(difference))).unwrap_or_default();
+        output::to_stderr(&format!("{}{difference}\n", label(&one_line(&verdict.to_string()), colour, self.style)));
     }
 
     /// Prints the error of a failed run, and returns its exit code.
@@ -117,11 +125,14 @@ impl Progress {
                 }
                 let bar = state.bars.entry(name.clone()).or_insert_with(|| live.add(new_bar(&name)));
                 bar.set_position((fraction(&progress) * 1000.0) as u64);
-                bar.set_message(load_line(&progress));
-                if !progress.evidence.is_empty() {
+                let width = live_width();
+                let taken = "  ".len() + truncate(&name, MAX_NAME).chars().count() + " [] ".len() + BAR;
+                bar.set_message(narrow::fields(load_fields(&progress), width.saturating_sub(taken)));
+                let line = line_below(&progress, self.style, width.saturating_sub("    ".len()));
+                if !line.is_empty() {
                     let bar = bar.clone();
                     let below = state.evidence.entry(name).or_insert_with(|| live.insert_after(&bar, new_line()));
-                    below.set_message(one_line(&progress.evidence));
+                    below.set_message(line);
                 }
             }
         }
@@ -149,7 +160,8 @@ impl Progress {
 
 fn new_bar(name: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("  {prefix} [{bar:12}] {wide_msg}");
-    let bar = ProgressBar::new(1000).with_prefix(name.to_owned());
+    // A long name would leave no room, and a line that wraps cannot be cleared.
+    let bar = ProgressBar::new(1000).with_prefix(truncate(name, MAX_NAME));
     match style {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
@@ -177,28 +189,63 @@ fn fraction(progress: &LoadProgress) -> f64 {
 }
 
 fn load_line(progress: &LoadProgress) -> String {
+    load_fields(progress).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ")
+}
+
+/// Fields of the line, each with its rank: narrow terminals lack those with the highest. The bar stands for the number of requests.
+fn load_fields(progress: &LoadProgress) -> Vec<(u8, String)> {
     let seconds = progress.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { progress.done as f64 / seconds } else { 0.0 };
     let total = progress.total.map(|total| format!("/{total}")).unwrap_or_default();
-    let mut line = format!("{}{total} sent, {rate:.1}/s, {} errors", progress.done, progress.errors);
+    let mut fields: Vec<(u8, String)> =
+        time_left(progress).map(|left| (1, format!("{left} left"))).into_iter().collect();
+    fields.push((5, format!("{}{total} sent", progress.done)));
+    fields.push((4, format!("{rate:.1}/s")));
+    fields.push((0, format!("{} errors", progress.errors)));
     if let (Some(p50), Some(p99)) = (progress.p50_ms, progress.p99_ms) {
-        line.push_str(&format!(", p50 {p50:.2} ms, p99 {p99:.2} ms"));
+        fields.push((3, format!("p50 {p50:.2} ms")));
+        fields.push((2, format!("p99 {p99:.2} ms")));
     }
     if !progress.split.is_empty() {
-        line.push_str(&format!(", {}", one_line(&progress.split)));
+        fields.push((6, one_line(&progress.split)));
     }
+    fields
+}
+
+/// Estimates the time left.
+fn time_left(progress: &LoadProgress) -> Option<GoDuration> {
     let done = fraction(progress);
-    if !progress.ended && done > 0.01 {
-        let left = Duration::from_secs_f64((seconds * (1.0 - done) / done).min(1e7)).as_secs();
-        line.push_str(&format!(", {} left", GoDuration(Duration::from_secs(left))));
+    let left = progress.elapsed.as_secs_f64() * (1.0 - done) / done;
+    let is_known = !progress.ended && done > 0.01;
+    is_known.then(|| GoDuration(Duration::from_secs(Duration::from_secs_f64(left.min(1e7)).as_secs())))
+}
+
+/// Returns the evidence on the SLOs that end a load, or else the state of each SLO so far; empty if there are none.
+fn line_below(progress: &LoadProgress, style: Style, width: usize) -> String {
+    if !progress.evidence.is_empty() {
+        return narrow::words(&one_line(&progress.evidence), width);
     }
-    line
+    let slo = |slo: &SloProgress| {
+        let (sign, colour) = match slo.holds {
+            Some(true) => ("✓", "32"),
+            Some(false) => ("✗", "31"),
+            None => ("?", "33"),
+        };
+        label(&format!("{sign} {}", one_line(&slo.text)), colour, style)
+    };
+    narrow::list(&progress.slos.iter().map(slo).collect::<Vec<_>>(), progress.more_slos, width)
 }
 
 /// Returns the line of a load without a terminal, where nothing limits its length.
 fn plain_line(progress: &LoadProgress) -> String {
     let line = load_line(progress);
-    if progress.evidence.is_empty() { line } else { format!("{line}; {}", one_line(&progress.evidence)) }
+    // The verdict follows the end.
+    let below = if progress.ended && progress.evidence.is_empty() {
+        String::new()
+    } else {
+        line_below(progress, Style::Plain, usize::MAX)
+    };
+    if below.is_empty() { line } else { format!("{line}; {below}") }
 }
 
 impl Observer for Progress {
@@ -241,7 +288,7 @@ mod tests {
             ..LoadProgress::default()
         };
         assert_eq!(fraction(&ramp), 0.1);
-        assert!(load_line(&ramp).ends_with(", 18s left"), "{}", load_line(&ramp));
+        assert!(load_line(&ramp).starts_with("18s left, 10/1000 sent, "), "{}", load_line(&ramp));
         // The end of one down: half of the time, and most of the requests.
         let down = LoadProgress { done: 750, elapsed: seconds(10), ..ramp.clone() };
         assert_eq!(fraction(&down), 0.5);
@@ -251,5 +298,21 @@ mod tests {
         assert_eq!(fraction(&LoadProgress { planned: Some(seconds(4)), ..counted.clone() }), 0.5);
         assert_eq!(fraction(&LoadProgress { total: None, ..counted.clone() }), 0.0);
         assert_eq!(fraction(&LoadProgress { elapsed: seconds(30), ..ramp.clone() }), 1.0);
+    }
+
+    #[test]
+    fn slos_are_shown_with_their_state_below_the_load_and_evidence_takes_their_place() {
+        let slo = |text: &str, holds| SloProgress { text: text.to_owned(), holds };
+        let slos = vec![slo("a/b 1 <= 2", Some(true)), slo("a/c 3 > 2", Some(false)), slo("a/d", None)];
+        let progress = LoadProgress { slos, ..LoadProgress::default() };
+        assert_eq!(line_below(&progress, Style::Plain, usize::MAX), "✓ a/b 1 <= 2, ✗ a/c 3 > 2, ? a/d");
+        assert!(line_below(&progress, Style::Coloured, usize::MAX).contains("\x1b[31m✗ a/c 3 > 2\x1b[0m, "));
+        assert!(plain_line(&progress).ends_with("; ✓ a/b 1 <= 2, ✗ a/c 3 > 2, ? a/d"));
+        let more = LoadProgress { more_slos: 3, ..progress.clone() };
+        assert!(line_below(&more, Style::Plain, usize::MAX).ends_with(", ? a/d, and 3 more"));
+        // Its verdict follows the end of a load.
+        assert!(plain_line(&LoadProgress { ended: true, ..progress.clone() }).ends_with(" errors"));
+        let evidence = LoadProgress { evidence: "2 of 3 decided".to_owned(), ..progress };
+        assert_eq!(line_below(&evidence, Style::Plain, usize::MAX), "2 of 3 decided");
     }
 }

@@ -3,23 +3,31 @@
 use std::fmt::Display;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::assert;
+use super::assert::{self, ConditionParser};
 use super::document::RunDirArgs;
 use super::exit::Exit;
+use super::expand::ALL_CONDITIONS;
+use super::github::GithubArg;
 use super::globals::Globals;
+use super::inputs::Inputs;
 use super::output;
+use super::output_files::OutputFiles;
 use super::progress::Progress;
 use super::recording::RecordingArgs;
+use super::rerun;
+use super::short::{NO_URL, ShortArgs};
 use super::signals::Interruption;
 use super::values::{ValueArgs, resolve};
 use crate::app;
-use crate::app::assert::{AssertCondition, judge_all, verdict};
+use crate::app::assert::{AssertCondition, check_asserted, judge_all, verdict};
 use crate::app::cluster::{ConnectOptions, LazyCluster};
+use crate::app::dry::{DryValues, hide_headers};
 use crate::app::env::FileStore;
 use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
+use crate::app::report::Report;
 use crate::app::resolve::{Resolved, is_same_spec, redacted_spec};
 use crate::app::run::{
     End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, has_unfinished_rollout, is_rollout, overall_verdict,
@@ -27,13 +35,24 @@ use crate::app::run::{
 use crate::app::values::Network;
 use crate::model::codec;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
+use crate::model::slo::Outcome;
+use crate::model::text::one_line;
 use crate::ports::{DocumentStore, Env, Files, StoreError};
+
+/// Maximum number of redacted values that `--dry` names.
+const MAX_HIDDEN: usize = 10;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080/ \\\n            --set assess.SLOs.upper.http/latency-mean=50\n  \
-    iter8 run -f values.yaml --assert slos     # exit code 1 if an SLO is violated\n  \
+    iter8 run http://localhost:8080/ --qps 100 --duration 30s --slo 'p99 < 60ms' \\\n      \
+      --slo 'error-rate <= 0.1%' --assert --report report.html --junit slo.xml\n  \
+    iter8 run http://shop-v2/ --against http://shop/ -z 1m --slo 'p95 <= +10%'\n  \
+    iter8 run http://localhost:8080/ -n 1000 -c 8 -H 'X-User: 7' -d '{\"item\": 5}' --dry\n  \
+    iter8 run --grpc localhost:9000 shop.Cart/Get -d '{\"id\": 5}' -z 30s --slo 'p99 < 20ms'\n  \
+    iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080/ \\\n      --set assess.SLOs.upper.http/latency-mean=50ms\n  \
+    iter8 run -f values.yaml --assert   # exit code 1 if an SLO is violated, 5 if inconclusive\n  \
+    iter8 run -f values.yaml --assert slos --github   # in a GitHub Actions step\n  \
     iter8 run -f values.yaml --set http.qps=50 --dry\n  \
     iter8 run --runDir results          # runs results/experiment.yaml\n  \
     iter8 run --reuseResult             # one more loop of ./experiment.yaml\n  \
@@ -45,23 +64,48 @@ pub(crate) struct RunArgs {
     /// Add a loop to the earlier result
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
-    /// Print the resolved spec without running it
+    /// Print the values, as -f reads them, without running anything; without values, the spec of the document
     #[arg(long, visible_alias = "dry-run", conflicts_with = "conditions")]
     dry: bool,
     #[command(flatten)]
     recording: RecordingArgs,
     #[command(flatten)]
     assert: AssertArg,
+    #[command(flatten)]
+    github: GithubArg,
+    #[command(flatten)]
+    files: OutputFiles,
     // Last, because flags after a flattened group get its heading in the help.
     #[command(flatten)]
+    short: ShortArgs,
+    #[command(flatten)]
     values: ValueArgs,
+}
+
+impl RunArgs {
+    /// Returns true if the experiment comes from values.
+    fn has_values(&self) -> bool {
+        self.values.is_given() || self.short.is_given()
+    }
+
+    /// Warns about flags that have no effect with `--dry`.
+    fn warn_about_dry(&self) {
+        let github = self.github.is_given().then_some("--github");
+        let flags: Vec<&str> = self.files.flags().chain(github).collect();
+        match flags.as_slice() {
+            [] => {}
+            [flag] => tracing::warn!("{flag} has no effect with --dry, which runs nothing"),
+            _ => tracing::warn!("{} have no effect with --dry, which runs nothing", flags.join(", ")),
+        }
+    }
 }
 
 /// Conditions that decide the exit code of a run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AssertArg {
-    /// Exit with 1 or 5 unless these conditions hold: completed, nofailure, slos (repeatable, comma-separated)
-    #[arg(long = "assert", value_name = "CONDITION", value_delimiter = ',')]
+    /// Exit with 1 or 5 unless these conditions hold: completed, nofailure, slos (repeatable, comma-separated; all three if given without a
+    /// value)
+    #[arg(long = "assert", value_name = "CONDITION", value_delimiter = ',', value_parser = ConditionParser, num_args = 0..=1, default_missing_value = ALL_CONDITIONS)]
     conditions: Vec<AssertCondition>,
 }
 
@@ -73,39 +117,61 @@ impl AssertArg {
 }
 
 /// Next step and exit code after a run.
+#[derive(Default)]
 pub(crate) struct After {
     /// The next command, for the user.
     pub(crate) next: Option<String>,
     /// Conditions that decide the exit code.
     pub(crate) assert: AssertArg,
+    /// Annotations and summary for GitHub Actions.
+    pub(crate) github: GithubArg,
+    /// Reports and test results.
+    pub(crate) files: OutputFiles,
+    /// Names `--assert` if SLOs that are not satisfied do not decide the exit code.
+    pub(crate) suggests_assert: bool,
 }
 
 /// Resolves the values, runs them, and writes the document.
 pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppError> {
+    args.files.check(args.values.named_files().chain(args.short.named_files()))?;
+    if args.dry {
+        args.warn_about_dry();
+    }
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
+    let has_values = args.has_values();
+    let _lock = if args.dry { None } else { Some(lock(&args.run_dir, has_values, &store)?) };
+    if !args.dry {
+        // Files of a run that is active in this directory are its own.
+        args.files.discard_earlier()?;
+    }
     let adapters = args.recording.adapters(policy, &store).await?;
     let cluster = LazyCluster::new(ConnectOptions::default());
     let progress = Progress::new(globals);
-    let _lock = if args.dry { None } else { Some(lock(&args.run_dir, args.values.is_given(), &store)?) };
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
-    let after = After { next: Some(args.run_dir.report_command()), assert: args.assert };
-    if !args.values.is_given() {
-        let (experiment, location) = (store.load().await?, store.location());
+    let inputs = Inputs::of(env.files);
+    let env = Env { files: &inputs, ..env };
+    let next = Some(args.run_dir.report_command());
+    let after = After { next, assert: args.assert, github: args.github, files: args.files, suggests_assert: true };
+    if !has_values {
+        let (experiment, location) = (store.load().await.map_err(nothing_to_run)?, store.location());
         let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
             let tasks = app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
             return dry(&redacted_spec(&experiment.spec, &tasks, env.files));
         }
+        check_asserted(&experiment.spec, &after.assert.conditions)?;
         let has_rollout = experiment.result.as_ref().is_some_and(has_unfinished_rollout);
         let policy = if has_rollout && !args.reuse_result { ResultPolicy::Resume } else { policy };
         let prepared = app::resolve::document(experiment.clone(), policy, &location, env.files).map_err(invalid)?;
+        after.files.check(inputs.names().iter().map(String::as_str))?;
+        progress.say(&rerun::line(&experiment, &location));
         say_what_is_replaced(&experiment, &experiment.spec, policy, &location, &progress);
         return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
     }
     let values = tokio::select! {
-        values = args.values.merged(Network::Through(env.web)) => values?,
+        values = args.short.merged_over(&args.values, Network::Through(env.web)) => values?,
         () = interruption.stop.cancelled() => {
             output::to_stderr("interrupted before the experiment started\n");
             return Ok(interruption.exit());
@@ -115,10 +181,22 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     if args.dry {
         let result = earlier(policy, &store, &resolved.spec).await?;
         resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
-        return dry(&resolved.redacted_spec(env.files));
+        return dry_values(app::dry::values(&values.value, &resolved.secrets(env.files)));
     }
+    check_asserted(&resolved.spec, &after.assert.conditions)?;
     let (prepared, policy) = prepare(resolved, policy, &store, env.files, &progress).await?;
+    after.files.check(inputs.names().iter().map(String::as_str))?;
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
+}
+
+/// Names what is missing: a URL, values or a document.
+fn nothing_to_run(error: StoreError) -> AppError {
+    match error {
+        StoreError::Missing { .. } => {
+            AppError::input(format!("nothing to run: no URL, no values, and {error}")).with_hint(NO_URL)
+        }
+        error => error.into(),
+    }
 }
 
 /// Prepares an experiment that is resolved from values, with the earlier result that it continues. Even a fresh run continues a rollout that has
@@ -235,11 +313,36 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
 
 /// Prints a spec, which has no secrets.
 pub(crate) fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
-    let spec = json!({ "spec": spec });
-    let text =
-        codec::to_readable_yaml(spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
+    let mut spec = json!({ "spec": spec });
+    hide_headers(&mut spec, "");
+    output::to_stdout(&readable(spec)?)?;
+    Ok(Exit::Done)
+}
+
+/// Prints values as a file for `-f`: `tasks` first, and a comment about what is redacted.
+fn dry_values(DryValues { mut value, hidden }: DryValues) -> Result<Exit, AppError> {
+    let mut text = String::new();
+    if !hidden.is_empty() {
+        let more = match hidden.len().saturating_sub(MAX_HIDDEN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let paths: Vec<String> = hidden.iter().take(MAX_HIDDEN).map(|path| one_line(path)).collect();
+        text.push_str(&format!(
+            "# Hidden, because they may be secret; set them again to run this: {}{more}\n",
+            paths.join(", ")
+        ));
+    }
+    let tasks = value.remove_entry("tasks").map(|(key, tasks)| Map::from_iter([(key, tasks)]));
+    for part in tasks.into_iter().chain([value]).filter(|part| !part.is_empty()) {
+        text.push_str(&readable(Value::Object(part))?);
+    }
     output::to_stdout(&text)?;
     Ok(Exit::Done)
+}
+
+fn readable(value: Value) -> Result<String, AppError> {
+    codec::to_readable_yaml(value).map_err(|error| AppError::input("cannot print YAML").caused_by(error))
 }
 
 /// Runs a prepared experiment, reports its end, and prints the verdict on its SLOs last.
@@ -267,9 +370,36 @@ pub(crate) async fn execute(
         Some(experiment) => assert_now(experiment, &after.assert.conditions),
         None => Ok(Exit::Done),
     };
-    progress.verdict(&experiment.as_ref().map_or_else(OverallVerdict::interrupted, overall_verdict));
-    // A judgement that cannot be printed does not hide a failure.
-    if exit == Exit::Done { asserted } else { Ok(exit) }
+    let report = experiment.as_ref().map(Report::of);
+    let announced = report.as_ref().map_or(Ok(()), |report| after.github.announce(report, &store.location()));
+    let written = report.as_ref().map_or(Ok(Vec::new()), |report| after.files.write(report, &store.location()));
+    let written = written.map(|files| {
+        if !files.is_empty() {
+            progress.say(&format!("wrote {}", files.join(", ")));
+        }
+    });
+    // A judgement, a summary or a report that cannot be written does not hide a failure.
+    let failures = [announced, written].into_iter().filter_map(Result::err);
+    let unwritten = failures.fold(None, |_, error| Some(progress.error(&error)));
+    let overall = experiment.as_ref().map_or_else(OverallVerdict::interrupted, overall_verdict);
+    if let Some(experiment) = experiment.as_ref().filter(|_| exit == Exit::Done && after.suggests_assert) {
+        suggest_assert(experiment, &overall, &after.assert, progress);
+    }
+    progress.verdict(&overall, report.as_ref().and_then(Report::difference).as_deref());
+    match (exit, asserted) {
+        (Exit::Done, Ok(Exit::Done)) => Ok(unwritten.unwrap_or(Exit::Done)),
+        (Exit::Done, asserted) => asserted,
+        (exit, _) => Ok(exit),
+    }
+}
+
+/// Says that SLOs which are not satisfied have no effect on the exit code.
+fn suggest_assert(experiment: &Experiment, overall: &OverallVerdict, assert: &AssertArg, progress: &Progress) {
+    let is_open = overall.outcome.is_some_and(|outcome| outcome != Outcome::Satisfied);
+    if is_open && assert.conditions.is_empty() {
+        let asserted = Exit::from(verdict(&judge_all(experiment, &[AssertCondition::Slos])));
+        progress.say(&format!("exit code 0: with --assert, it would be {}", asserted as u8));
+    }
 }
 
 /// Describes the end of a run that did not fail.

@@ -15,7 +15,7 @@ const ECHO: u16 = "^C^C".len() as u16;
 /// Standard error that reports a smaller width.
 #[derive(Debug, Default)]
 pub(crate) struct Terminal {
-    /// Columns written in the current line. Live lines are plain text: one column per character.
+    /// Columns written in the current line.
     column: AtomicUsize,
 }
 
@@ -28,6 +28,19 @@ fn size() -> (u16, u16) {
         return (size.ws_col, size.ws_row);
     }
     (80, 24)
+}
+
+/// Counts the columns of a live line: one per character, none for colours.
+pub(super) fn columns(text: &str) -> usize {
+    let mut pieces = text.split("\x1b[");
+    let first = pieces.next().unwrap_or_default().chars().count();
+    let after_colour = |piece: &str| piece.split_once('m').map_or(0, |(_, rest)| rest.chars().count());
+    first + pieces.map(after_colour).sum::<usize>()
+}
+
+/// Width of a live line.
+pub(super) fn live_width() -> usize {
+    Terminal::default().width().into()
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -76,7 +89,7 @@ impl TermLike for Terminal {
         let before = self.column.load(Ordering::Relaxed);
         let is_full = before >= usize::from(self.width());
         let start = if is_full { 0 } else { before };
-        self.column.store(start + text.chars().count(), Ordering::Relaxed);
+        self.column.store(start + columns(text), Ordering::Relaxed);
         if is_full { write(&format!("\n{text}")) } else { write(text) }
     }
 
@@ -87,5 +100,16 @@ impl TermLike for Terminal {
 
     fn flush(&self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_take_no_columns() {
+        assert_eq!(columns("ab \x1b[31m✗ c\x1b[0m, d"), "ab ✗ c, d".chars().count());
+        assert_eq!(columns(""), 0);
     }
 }

@@ -35,6 +35,13 @@ impl ValueArgs {
         [&self.files, &self.set, &self.set_string, &self.set_json, &self.set_file].iter().any(|list| !list.is_empty())
     }
 
+    /// Returns the files that the flags name.
+    pub(crate) fn named_files(&self) -> impl Iterator<Item = &str> {
+        let values = self.files.iter().flat_map(|names| separate_files(names));
+        let set = self.set_file.iter().flat_map(|texts| texts.split(','));
+        values.chain(set.filter_map(|text| Some(text.split_once('=')?.1)))
+    }
+
     /// Reads and merges the values.
     pub(crate) async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         values::merged(&self.sources(network).await?)
@@ -61,6 +68,10 @@ fn separate_files(names: &str) -> Vec<&str> {
 
 /// Resolves values into tasks, and logs warnings about them.
 pub(crate) fn resolve(values: &Values) -> Result<Resolved, AppError> {
+    // In the order of precedence.
+    for source in values.origins.describe() {
+        tracing::debug!("{source}");
+    }
     let resolved = app::resolve::from_values(values).map_err(AppError::in_values)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");

@@ -2,6 +2,9 @@
 //!
 //! An interval without requests is a block, too: a stall is a fact about the service.
 
+use std::iter::Sum;
+use std::ops::Add;
+
 /// Requests of one interval, and the bad ones among them: errors, or requests over a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Block {
@@ -9,6 +12,20 @@ pub struct Block {
     pub n: f64,
     /// Bad requests.
     pub k: f64,
+}
+
+impl Add for Block {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { n: self.n + other.n, k: self.k + other.k }
+    }
+}
+
+impl Sum for Block {
+    fn sum<I: Iterator<Item = Self>>(blocks: I) -> Self {
+        blocks.fold(Self::default(), Self::add)
+    }
 }
 
 /// Blocks of candidate and version 0 in the same interval.
@@ -59,8 +76,7 @@ pub(super) fn total(blocks: impl IntoIterator<Item = Block>) -> Option<Block> {
         if !is_possible(block) {
             return None;
         }
-        total.n += block.n;
-        total.k += block.k;
+        total = total + block;
     }
     (total.n > 0.0 && total.n.is_finite()).then_some(total)
 }

@@ -25,6 +25,12 @@ impl DesignEffect {
         (variance.is_finite() && deff.is_finite()).then_some(Self { deff, df })
     }
 
+    /// Returns the larger one of two, this one of equals.
+    #[must_use]
+    pub fn larger(self, other: Self) -> Self {
+        if other.deff > self.deff { other } else { self }
+    }
+
     /// Independent requests that `total` requests are worth, at most ten million: `total/deff` times [`student_factor`].
     pub fn effective(self, total: f64, alpha: f64) -> Option<f64> {
         let size = total / self.deff * student_factor(total, self.df, alpha)?;
@@ -40,18 +46,24 @@ pub fn student_factor(total: f64, df: f64, alpha: f64) -> Option<f64> {
     factor.is_finite().then(|| factor.min(1.0))
 }
 
+/// Latency in the middle between the median and a limit, on a log scale.
+///
+/// If a limit is far above all latencies, the clustering of requests near the median does not matter to it: a service of 0.3 ms may drift by
+/// a tenth without coming near 100 ms. What matters is how those requests cluster that are on their way to the limit: over the middle, here
+/// 5 ms. For a limit close to the latencies, the middle is below p90, and [`tail_rule`] uses p90. The rule depends neither on the unit nor on
+/// how wide the latencies spread: it is the same if all are raised to a power.
+pub fn midway(median: f64, limit: f64) -> f64 {
+    (median.max(0.0) * limit.max(0.0)).sqrt()
+}
+
 /// Chooses the design effect of a percentile's exceedances: too few of them show too little of their clustering.
 ///
-/// With fewer than `few` exceedances, in independent ones, that of the requests over p90 is taken if it is larger. `over_p90` is `None` if
-/// the limit is not above p90, or the share over p90 is unknown. Returns true if it was taken.
-pub fn tail_rule(
-    own: DesignEffect,
-    exceedances: f64,
-    over_p90: Option<DesignEffect>,
-    few: f64,
-) -> (DesignEffect, bool) {
+/// With fewer than `few` effective exceedances, uses the design effect of the requests over a lower latency if that is larger: over p90, or
+/// over [`midway`] if that is higher. `lower` is `None` if the limit is not above p90, or the share over p90 is unknown. Returns true if it
+/// was used.
+pub fn tail_rule(own: DesignEffect, exceedances: f64, lower: Option<DesignEffect>, few: f64) -> (DesignEffect, bool) {
     let has_enough = exceedances / own.deff >= few;
-    match over_p90 {
+    match lower {
         Some(tail) if !has_enough && tail.deff > own.deff => (tail, true),
         _ => (own, false),
     }
@@ -78,6 +90,12 @@ mod tests {
         assert_eq!(tail_rule(own, 40.0, Some(over_p90), FEW_BEFORE_END), (over_p90, true));
         assert_eq!(tail_rule(over_p90, 0.0, Some(own), FEW_AT_END), (over_p90, false));
         assert_eq!(tail_rule(own, 0.0, None, FEW_AT_END), (own, false));
+    }
+
+    #[test]
+    fn the_middle_between_the_median_and_a_limit_is_that_of_a_log_scale() {
+        assert_close(midway(0.25, 100.0), 5.0);
+        assert_eq!([midway(0.0, 100.0), midway(-1.0, 100.0), midway(2.0, -5.0)], [0.0; 3]);
     }
 
     #[test]

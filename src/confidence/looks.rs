@@ -16,10 +16,20 @@ const MAX_LOOKS: usize = 60;
 ///
 /// The correction for few blocks is stricter than at the end, because it has to hold at all looks.
 pub fn effective(total: f64, effect: DesignEffect, alpha: f64) -> Option<f64> {
+    effective_with(total, effect.deff, few_blocks(effect.df, alpha)?)
+}
+
+/// Effective number of requests as [`effective`], with a known correction for few blocks.
+pub fn effective_with(total: f64, deff: f64, correction: f64) -> Option<f64> {
+    let size = total / deff * correction;
+    (size > 0.0 && deff > 0.0).then(|| size.min(MAX_COUNT))
+}
+
+/// Correction for few blocks: `(z_{1−α/8}/t_{df,1−α/8})²`, at most 1.
+pub fn few_blocks(df: f64, alpha: f64) -> Option<f64> {
     let p = 1.0 - alpha / 8.0;
-    let factor = (normal(p)? / student(p, effect.df)?).powi(2);
-    let size = total / effect.deff * if factor.is_nan() { 0.0 } else { factor.min(1.0) };
-    (size > 0.0 && effect.deff > 0.0).then(|| size.min(MAX_COUNT))
+    let factor = (normal(p)? / student(p, df)?).powi(2);
+    Some(if factor.is_nan() { 0.0 } else { factor.min(1.0) })
 }
 
 /// Design effect for the claim "satisfied" at a look: while fewer than 40 exceedances, in independent ones, have been seen, requests of one

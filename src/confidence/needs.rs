@@ -8,7 +8,7 @@ const MAX_REQUESTS: f64 = 1e7;
 const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 
 /// Requests, in all, with which the verdict is decided in four of five runs if the share `p` is the true one; `None` if that is more than
-/// ten million: `p` is too close to the limit to be told apart.
+/// ten million: `p` is too close to the limit to decide.
 ///
 /// `deff·((z_{1−α}·√(θ₀(1−θ₀)) + 0.8416·√(p(1−p)))/(p−θ₀))²`, and below the limit at least `deff·ln α/ln(1−θ₀)`, with which a run without
 /// bad requests is decided.
@@ -23,17 +23,33 @@ pub fn requests(p: f64, theta0: f64, deff: f64, alpha: f64) -> Option<f64> {
     Some(deff * size).filter(|requests| *requests <= MAX_REQUESTS)
 }
 
+/// Requests, in all, as [`requests`], if `total` of them have an interval that reaches `width` to the side of the limit, at a `distance`: the
+/// width shrinks with the root of their number.
+pub fn by_width(width: f64, distance: f64, total: f64, alpha: f64) -> Option<f64> {
+    let width = width.abs() * (1.0 + POWER_QUANTILE / normal(1.0 - alpha)?);
+    Some(total * (width / distance).powi(2))
+}
+
+/// Requests, in all, as [`requests`], if single values deviate by `deviation` from a mean at a `distance` from the limit.
+pub fn by_deviation(deviation: f64, distance: f64, alpha: f64) -> Option<f64> {
+    Some(((normal(1.0 - alpha)? + POWER_QUANTILE) * deviation / distance).powi(2))
+}
+
 /// Least number of effective requests with which none over the limit satisfies it: `ln α/ln(1−θ₀)`.
 pub fn least_effective(theta0: f64, alpha: f64) -> Option<f64> {
     let least = alpha.ln() / (-theta0).ln_1p();
     (least > 0.0 && least.is_finite()).then_some(least)
 }
 
-/// Requests that are still missing, to two digits, rounded up; `None` if there are enough, which an estimate may say.
+/// Requests that are still missing, to two digits, rounded up; 0 if the estimate says that there are enough, though the verdict is
+/// inconclusive. `None` if a number is not finite, or if more than ten million are needed.
 pub fn missing(requests: f64, total: f64) -> Option<u64> {
     let missing = (requests - total).ceil();
-    if !(1.0..=1e15).contains(&missing) {
+    if missing.is_nan() || requests > MAX_REQUESTS {
         return None;
+    }
+    if missing < 1.0 {
+        return Some(0);
     }
     let unit = 10_f64.powf((missing.log10().floor() - 1.0).max(0.0));
     Some(((missing / unit).ceil() * unit) as u64)
@@ -68,8 +84,11 @@ mod tests {
 
     #[test]
     fn missing_requests_have_two_digits() {
-        assert_eq!([3_287.5, 1_000.0, 1_001.0, 12.3].map(|n| missing(n, 1_000.0)), [Some(2_300), None, Some(1), None]);
+        assert_eq!(
+            [3_287.5, 1_000.0, 1_001.0, 12.3].map(|n| missing(n, 1_000.0)),
+            [Some(2_300), Some(0), Some(1), Some(0)]
+        );
         assert_eq!([missing(5_101.0, 1_000.0), missing(100_001.0, 0.0)], [Some(4_200), Some(110_000)]);
-        assert_eq!([missing(f64::NAN, 1.0), missing(f64::INFINITY, 1.0)], [None; 2]);
+        assert_eq!([missing(f64::NAN, 1.0), missing(f64::INFINITY, 1.0), missing(1.0, f64::NAN)], [None; 3]);
     }
 }

@@ -172,3 +172,7 @@ impl<'a> Looks<'a> {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "early_end_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ use super::pauses::Pauses;
 use super::plan::{LoadError, LoadPlan, StopMode};
 use super::protocol::Protocol;
 use super::series::SharedSeries;
-use super::shared::{INTERVAL, Shared, with_percentiles};
+use super::shared::{INTERVAL, Shared, with_statistics};
 use super::slot_queue::SlotQueues;
 use super::startup_check::StartupCheck;
 use super::timeline::Timeline;
@@ -85,7 +85,8 @@ pub async fn run<P: Protocol>(
         split: outcome.split(&shared.plan.versions),
         ..shared.blank(outcome.duration)
     };
-    progress(with_percentiles(end, outcome.responses(), &outcome.histograms[HistogramKind::Latency]));
+    let statistics = &shared.plan.statistics;
+    progress(with_statistics(end, statistics, outcome.responses(), &outcome.histograms[HistogramKind::Latency]));
     Ok(outcome)
 }
 

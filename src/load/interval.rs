@@ -1,5 +1,7 @@
 //! Requests that ended in one interval of a load.
 
+use std::borrow::Borrow;
+
 use super::watched::Totals;
 use crate::metrics::histogram::{self, HistogramError};
 use crate::model::shard::IntervalShard;
@@ -28,19 +30,22 @@ pub(super) struct Interval {
 impl Interval {
     /// Adds other requests.
     pub(super) fn add(&mut self, other: &Self) {
-        self.requests = self.requests.saturating_add(other.requests);
-        self.errors = self.errors.saturating_add(other.errors);
         self.cells = merged(&self.cells, &other.cells);
-        self.totals.add(&other.totals);
+        self.add_counts(other);
     }
 
     /// Adds up intervals.
-    pub(super) fn sum(group: &[Self]) -> Self {
-        let mut all = Self::default();
-        for interval in group {
-            all.add(interval);
-        }
+    pub(super) fn sum<I: Borrow<Self>>(group: &[I]) -> Self {
+        let cells = group.iter().flat_map(|interval| &interval.borrow().cells);
+        let mut all = Self { cells: summed(cells), ..Self::default() };
+        group.iter().for_each(|interval| all.add_counts(interval.borrow()));
         all
+    }
+
+    fn add_counts(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.totals.add(&other.totals);
     }
 
     /// Reads the result of [`Interval::shard`].
@@ -117,4 +122,65 @@ fn merged(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
     // Kept for the whole load, so without spare capacity.
     all.shrink_to_fit();
     all
+}
+
+/// Adds up many lists of cells. Merging them one by one would pass over the growing result once per list.
+fn summed<'a>(cells: impl Iterator<Item = &'a Cell>) -> Vec<Cell> {
+    let mut all: Vec<Cell> = Vec::new();
+    for cell in cells {
+        let position = position(cell.micros);
+        if all.len() <= position {
+            all.resize(position + 1, Cell { micros: 0, count: 0 });
+        }
+        if let Some(sum) = all.get_mut(position) {
+            *sum = Cell { count: sum.count.saturating_add(cell.count), ..*cell };
+        }
+    }
+    all.retain(|cell| cell.count > 0);
+    all.shrink_to_fit();
+    all
+}
+
+/// Position of a cell among all those of two digits: 256 of one microsecond, then 128 per power of two.
+fn position(micros: u32) -> usize {
+    let doublings = 24_u32.saturating_sub(micros.leading_zeros());
+    (128 * doublings + (micros >> doublings)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::metrics::histogram::HIGHEST;
+
+    fn interval(micros: &[u64]) -> Interval {
+        let mut latencies = histogram::with_digits(DIGITS);
+        micros.iter().for_each(|micros| latencies.saturating_record(*micros));
+        let cells = latencies.iter_recorded().map(|recorded| Cell {
+            micros: u32::try_from(latencies.median_equivalent(recorded.value_iterated_to())).unwrap(),
+            count: recorded.count_at_value() as u32,
+        });
+        Interval { requests: micros.len() as u64, cells: cells.collect(), ..Interval::default() }
+    }
+
+    #[test]
+    fn every_cell_of_two_digits_has_its_own_position() {
+        let cells = histogram::with_digits(DIGITS);
+        let middles = std::iter::successors(Some(0), |low| Some(cells.next_non_equivalent(*low)));
+        let middles = middles.take_while(|low| *low <= HIGHEST).map(|low| cells.median_equivalent(low));
+        let positions = middles.map(|micros| position(u32::try_from(micros).unwrap()));
+        assert!(positions.enumerate().all(|(expected, position)| position == expected));
+        assert!(position(u32::MAX) < 3_500);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_is_that_of_all_pairs(loads in prop::collection::vec(prop::collection::vec(0..2 * HIGHEST, 0..9), 0..9)) {
+            let loads: Vec<Interval> = loads.iter().map(|micros| interval(micros)).collect();
+            let mut all = Interval::default();
+            loads.iter().for_each(|load| all.add(load));
+            prop_assert_eq!(Interval::sum(&loads), all);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Two loads that ran at the same time, interval by interval.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::interval::Interval;
@@ -17,7 +18,7 @@ pub struct Exceedances {
 /// Intervals of two loads that started at the same time.
 #[derive(Debug)]
 pub struct PairedTimelines {
-    loads: [Vec<Interval>; 2],
+    loads: [Vec<Arc<Interval>>; 2],
     /// Length of the intervals.
     pub interval: Duration,
 }
@@ -32,7 +33,7 @@ impl PairedTimelines {
         let [a, b] = [a, b].map(|timeline| timeline.with_intervals_of(interval));
         let count = length(&a).max(length(&b));
         let aligned = |mut timeline: Timeline| {
-            timeline.intervals.list.resize_with(count, Interval::default);
+            timeline.intervals.list.resize_with(count, Arc::default);
             timeline.elapsed = elapsed;
             timeline.points(MAX_INTERVALS).map(|points| points.list).filter(|_| timeline.has_totals())
         };
@@ -42,7 +43,7 @@ impl PairedTimelines {
     /// Returns the requests of both loads over their percentiles, per interval. A percentile is within a cell of a histogram, so they are
     /// counted twice: without the requests in the cell, and with them. `None` if a load has no latencies.
     pub fn over_percentile(&self, p: f64) -> Option<[Vec<[Exceedances; 2]>; 2]> {
-        let percentile = |load: &Vec<Interval>| Interval::sum(load).percentile(p);
+        let percentile = |load: &[Arc<Interval>]| Interval::sum(load).percentile(p);
         let [a, b] = &self.loads;
         let cells = [percentile(a)?, percentile(b)?];
         let counted = |least: [u32; 2]| {
@@ -58,7 +59,6 @@ impl PairedTimelines {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Instant;
 
     use super::*;

@@ -7,6 +7,7 @@ use super::limits::is_limit;
 use super::outcome::LoadOutcome;
 use super::watched::WatchedLimits;
 use crate::load::pacing::Pacer;
+use crate::model::metric_name::Aggregation;
 use crate::model::tls_problem::{HTTP_FIELDS, TlsProblem};
 
 /// Plan of one load run.
@@ -37,6 +38,8 @@ pub struct LoadPlan {
     pub versions: Vec<String>,
     /// Limits whose exceedances are counted, with the sum of latencies; `None` if no verdict needs either.
     pub watched: Option<WatchedLimits>,
+    /// Statistics of the latency that progress reports.
+    pub statistics: Vec<Aggregation>,
     /// Ends the load early on a decision from outside.
     pub early_end: Option<EarlyEnd>,
 }
@@ -57,6 +60,7 @@ impl LoadPlan {
             skip_first: 0,
             versions: Vec::new(),
             watched: None,
+            statistics: Vec::new(),
             early_end: None,
         }
     }
@@ -84,6 +88,8 @@ pub enum StopMode {
 pub enum FailureKind {
     /// No response.
     Unreached,
+    /// The host name has no address.
+    UnknownHost,
     /// A redirect led to a server that failed.
     Redirect,
     /// The proxy failed.
@@ -139,13 +145,14 @@ impl LoadError {
         let hint = match self {
             Self::InitialErrors { kind, .. } => match kind {
                 FailureKind::Redirect => {
-                    "check to which server the service redirects, or measure the redirect itself: unset `followRedirects`"
+                    "check to which server the service redirects, or measure the redirect itself: unset `http.followRedirects`"
                 }
-                FailureKind::Proxy => "check that the proxy of `proxy` is running and accepts the target",
+                FailureKind::Proxy => "check that the proxy of `http.proxy` is running and accepts the target",
                 FailureKind::ClientLimit => RAISE_LIMITS,
                 FailureKind::Unreached => {
-                    "check that the service is running, or set `allowInitialErrors: true` to measure anyway"
+                    "check that the service is running; --set http.allowInitialErrors=true measures anyway"
                 }
+                FailureKind::UnknownHost => "check the host name",
                 FailureKind::Tls(problem) => return Some(problem.hint(HTTP_FIELDS)),
             },
             Self::Worker(error) if is_limit(error) => RAISE_LIMITS,

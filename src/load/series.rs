@@ -31,7 +31,8 @@ impl SharedSeries {
         Self { start, intervals: Mutex::new(Intervals::new(limits.clone())), limits }
     }
 
-    /// Returns the first `seconds` seconds of the load. Recorders must be flushed before.
+    /// Returns the first `seconds` seconds of the load. Recorders must be flushed before. Under the lock, only references to the
+    /// intervals are copied, not their latencies.
     pub fn until(&self, seconds: u64) -> Timeline {
         self.timeline(self.start).first(seconds)
     }

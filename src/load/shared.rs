@@ -14,7 +14,8 @@ use super::plan::LoadPlan;
 use super::protocol::Client;
 use super::startup_check::StartupCheck;
 use super::worker_stats::WorkerStats;
-use crate::metrics::histogram::{self, Histogram, percentile_ms};
+use crate::metrics::histogram::{self, Histogram, max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
+use crate::model::metric_name::Aggregation;
 use crate::ports::LoadProgress;
 
 /// Interval of progress events.
@@ -96,7 +97,7 @@ impl<P> Shared<P> {
             }
         }
         progress.split = split_text(&self.plan.versions, &versions);
-        with_percentiles(progress, responses, &latency)
+        with_statistics(progress, &self.plan.statistics, responses, &latency)
     }
 
     pub(super) fn blank(&self, elapsed: Duration) -> LoadProgress {
@@ -107,8 +108,22 @@ impl<P> Shared<P> {
     }
 }
 
-/// Adds percentiles once there is a complete response: timeouts count in them, but alone say nothing about the service's latency.
-pub(super) fn with_percentiles(progress: LoadProgress, responses: u64, latency: &Histogram) -> LoadProgress {
+/// Adds statistics once there is a complete response: timeouts count in them, but alone say nothing about the service's latency.
+pub(super) fn with_statistics(
+    progress: LoadProgress,
+    statistics: &[Aggregation],
+    responses: u64,
+    latency: &Histogram,
+) -> LoadProgress {
     let at = |p| (responses > 0).then(|| percentile_ms(latency, p));
-    LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), ..progress }
+    let value = |statistic: &Aggregation| match statistic {
+        Aggregation::Mean => mean_ms(latency),
+        Aggregation::StdDev => stddev_ms(latency),
+        Aggregation::Min => min_ms(latency),
+        Aggregation::Max => max_ms(latency),
+        Aggregation::Count => latency.len() as f64,
+        Aggregation::Percentile(p) => percentile_ms(latency, *p),
+    };
+    let statistics = if responses > 0 { statistics.iter().map(value).collect() } else { Vec::new() };
+    LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), statistics, ..progress }
 }

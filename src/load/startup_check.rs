@@ -115,6 +115,7 @@ fn reason(failure: &Failure) -> (String, FailureKind) {
         Cause::ClientLimit => FailureKind::ClientLimit,
         Cause::Tls => FailureKind::Tls(failure.tls.unwrap_or(TlsProblem::Other)),
         Cause::Proxy => FailureKind::Proxy,
+        Cause::Dns => FailureKind::UnknownHost,
         Cause::Redirect => FailureKind::Redirect,
         _ => FailureKind::Unreached,
     };

@@ -2,11 +2,16 @@
 //!
 //! Memory is bounded however long the load: only cells with values are kept, and at most [`MAX_INTERVALS`] intervals. If a load lasts
 //! longer, intervals become twice as long, and neighbours merge exactly.
+//!
+//! Copies of a running load share its intervals, so they are cheap to take: an interval is copied only if requests are added to it while
+//! a copy of the load exists, so at most the last one is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::interval::{DIGITS, Interval};
 use super::watched::{Totals, WatchedLimits};
+use crate::confidence::design_effect::midway;
 use crate::metrics::histogram::{self, Histogram, HistogramError};
 use crate::metrics::series::is_scrap;
 use crate::model::duration::GoDuration;
@@ -46,7 +51,7 @@ pub(super) struct Intervals {
     doublings: u32,
     /// Limits that the totals of the intervals are about; `None` if some request was recorded without totals.
     limits: Option<WatchedLimits>,
-    pub(super) list: Vec<Interval>,
+    pub(super) list: Vec<Arc<Interval>>,
 }
 
 impl Intervals {
@@ -62,18 +67,23 @@ impl Intervals {
         }
         let at = (second >> self.doublings) as usize;
         if self.list.len() <= at {
-            self.list.resize_with(at + 1, Interval::default);
+            self.list.resize_with(at + 1, Arc::default);
         }
-        self.list[at].add(requests);
+        let interval = Arc::make_mut(&mut self.list[at]);
+        interval.add(requests);
         if self.limits.is_none() {
-            self.list[at].totals = Totals::default();
+            interval.totals = Totals::default();
         }
     }
 
     /// Doubles the length of intervals.
     fn double(&mut self) {
         self.doublings += 1;
-        self.list = self.list.chunks(2).map(Interval::sum).collect();
+        self.list = joined(&self.list, 2);
+    }
+
+    fn drop_totals(&mut self) {
+        self.list.iter_mut().for_each(|interval| Arc::make_mut(interval).totals = Totals::default());
     }
 
     /// Adds the intervals of another load, aligned at the start. Totals that only some of the requests have are dropped.
@@ -82,7 +92,7 @@ impl Intervals {
             self.limits.clone_from(&other.limits);
         } else if !other.list.is_empty() && self.limits != other.limits {
             self.limits = None;
-            self.list.iter_mut().for_each(|interval| interval.totals = Totals::default());
+            self.drop_totals();
         }
         while self.doublings < other.doublings {
             self.double();
@@ -93,9 +103,18 @@ impl Intervals {
     }
 }
 
+/// Adds up neighbours, `count` at a time; a single interval is shared, not copied.
+fn joined(list: &[Arc<Interval>], count: usize) -> Vec<Arc<Interval>> {
+    let sum = |group: &[Arc<Interval>]| match group {
+        [single] => Arc::clone(single),
+        _ => Arc::new(Interval::sum(group)),
+    };
+    list.chunks(count).map(sum).collect()
+}
+
 /// Points of a series.
 pub(super) struct Points {
-    pub(super) list: Vec<Interval>,
+    pub(super) list: Vec<Arc<Interval>>,
     /// Length of a point, and of the last one, in nanoseconds.
     length: u64,
     last: u64,
@@ -112,22 +131,31 @@ pub struct Timeline {
 impl Timeline {
     /// Returns the series of the load, in at most `most` points; `None` if no request ended.
     pub fn series(&self, most: usize) -> Option<Series> {
-        let Points { list: points, length, last } = self.points(most)?;
+        let points = self.points(most)?;
+        let percentile = |point: &Arc<Interval>, p| Some(three_digits(f64::from(point.percentile(p)?) / 1000.0));
+        let percentiles = |p: f64| points.list.iter().map(|point| percentile(point, p)).collect();
+        Some(Series { p50: percentiles(50.0), p99: percentiles(99.0), ..self.counts_of(&points) })
+    }
+
+    /// Returns the series of the load without the percentiles of its points, which nothing but a chart needs.
+    pub(crate) fn counts(&self, most: usize) -> Option<Series> {
+        Some(self.counts_of(&self.points(most)?))
+    }
+
+    fn counts_of(&self, Points { list: points, length, last }: &Points) -> Series {
+        let (length, last) = (*length, *last);
         // Whole milliseconds (if there are any) are precise enough for the rates computed from it.
         let last =
             if last >= MILLISECOND { last.saturating_add(MILLISECOND / 2) / MILLISECOND * MILLISECOND } else { last };
         let duration = Duration::from_nanos;
-        let percentile = |point: &Interval, p| Some(three_digits(f64::from(point.percentile(p)?) / 1000.0));
         let series = Series {
             interval: GoDuration(duration(length)),
             last: (last != length).then_some(GoDuration(duration(last))),
             requests: points.iter().map(|point| point.requests).collect(),
             errors: points.iter().map(|point| point.errors).collect(),
-            p50: points.iter().map(|point| percentile(point, 50.0)).collect(),
-            p99: points.iter().map(|point| percentile(point, 99.0)).collect(),
             ..Series::default()
         };
-        let Some(limits) = &self.intervals.limits else { return Some(series) };
+        let Some(limits) = &self.intervals.limits else { return series };
         let is_timed = points.iter().all(|point| point.totals.timed == point.requests);
         let of_limit = |(at, micros): (usize, &u64)| Over {
             limit: *micros as f64 / 1000.0,
@@ -135,12 +163,17 @@ impl Timeline {
             counts: points.iter().map(|point| point.totals.over.get(at).copied().unwrap_or(0)).collect(),
         };
         let of_limits = limits.micros().iter().enumerate().map(of_limit);
-        Some(Series {
+        Series {
             timed: if is_timed { Vec::new() } else { points.iter().map(|point| point.totals.timed).collect() },
             sum: points.iter().map(|point| point.totals.sum).collect(),
-            over: of_limits.chain(over_percentiles(&points)).collect(),
+            over: of_limits.chain(over_own(points, limits)).collect(),
             ..series
-        })
+        }
+    }
+
+    /// Returns the number of requests that ended.
+    pub(crate) fn requests(&self) -> u64 {
+        self.intervals.list.iter().fold(0, |sum, interval| sum.saturating_add(interval.requests))
     }
 
     /// Returns the load in at most `most` points; `None` if no request ended.
@@ -164,13 +197,13 @@ impl Timeline {
         if last == 0 {
             last = length;
         }
-        let mut list: Vec<Interval> = intervals.list.chunks(joined as usize).map(Interval::sum).collect();
-        list.resize_with(count as usize, Interval::default);
+        let mut list = self::joined(&intervals.list, joined as usize);
+        list.resize_with(count as usize, Arc::default);
         let duration = Duration::from_nanos;
         if is_scrap(duration(last), duration(length)) && count > 1 {
             let rest = list.pop();
             if let (Some(point), Some(rest)) = (list.last_mut(), rest) {
-                point.add(&rest);
+                Arc::make_mut(point).add(&rest);
                 last += length;
             }
         }
@@ -178,12 +211,12 @@ impl Timeline {
     }
 
     /// Returns the length of an interval.
-    pub(super) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         INTERVAL.saturating_mul(1 << self.intervals.doublings.min(MAX_DOUBLINGS - 3))
     }
 
     /// Returns the load with intervals of at least this length.
-    pub(super) fn with_intervals_of(&self, length: Duration) -> Self {
+    pub(crate) fn with_intervals_of(&self, length: Duration) -> Self {
         let mut longer = self.clone();
         while longer.interval() < length {
             longer.intervals.double();
@@ -193,7 +226,7 @@ impl Timeline {
 
     /// Returns true if requests were counted, and the latencies of all of them are known.
     pub(super) fn has_totals(&self) -> bool {
-        let of_interval = |interval: &Interval| interval.latencies() == interval.totals.timed;
+        let of_interval = |interval: &Arc<Interval>| interval.latencies() == interval.totals.timed;
         self.intervals.limits.is_some() && self.intervals.list.iter().all(of_interval)
     }
 
@@ -227,7 +260,7 @@ impl Timeline {
 
     /// Returns the form that pods exchange.
     pub(super) fn shard(&self) -> Result<TimelineShard, HistogramError> {
-        let intervals = self.intervals.list.iter().map(Interval::shard).collect::<Result<_, _>>()?;
+        let intervals = self.intervals.list.iter().map(|interval| interval.shard()).collect::<Result<_, _>>()?;
         Ok(TimelineShard {
             elapsed_nanos: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
             doublings: self.intervals.doublings,
@@ -243,27 +276,37 @@ impl Timeline {
             return Err(TimelineError::Size { count, doublings });
         }
         let limits = shard.limits.as_deref().and_then(WatchedLimits::from_shard);
-        let mut list = shard.intervals.iter().map(Interval::from_shard).collect::<Result<Vec<_>, _>>()?;
-        if limits.is_none() {
-            list.iter_mut().for_each(|interval| interval.totals = Totals::default());
+        let interval = |shard| Interval::from_shard(shard).map(Arc::new);
+        let list = shard.intervals.iter().map(interval).collect::<Result<_, _>>()?;
+        let mut intervals = Intervals { doublings, limits, list };
+        if intervals.limits.is_none() {
+            intervals.drop_totals();
         }
-        let intervals = Intervals { doublings, limits, list };
         Ok(Self { intervals, elapsed: Duration::from_nanos(shard.elapsed_nanos) })
     }
 }
 
-/// Returns the requests over the load's own percentiles; none if the latencies of some intervals are unknown.
-fn over_percentiles(points: &[Interval]) -> Vec<Over> {
+/// Returns the requests over the load's own percentiles, and over [`midway`] of each limit if that is above p90; none if the latencies of
+/// some intervals are unknown.
+fn over_own(points: &[Arc<Interval>], limits: &WatchedLimits) -> Vec<Over> {
     let whole = Interval::sum(points);
+    let total = whole.latencies();
+    let [Some(median), Some(p90)] = [50.0, 90.0].map(|p| whole.percentile(p)) else { return Vec::new() };
+    if total != whole.totals.timed {
+        return Vec::new();
+    }
     let cells = histogram::with_digits(DIGITS);
-    let column = |p| {
-        let micros = whole.percentile(p)?;
+    let column = |micros: u32, p: f64| {
         let counts = points.iter().map(|point| point.above(micros)).collect();
         let limit = cells.highest_equivalent(u64::from(micros)) as f64 / 1000.0;
-        Some(Over { limit, percentile: Some(p), counts })
+        Over { limit, percentile: Some(p), counts }
     };
-    let is_complete = whole.latencies() == whole.totals.timed;
-    PERCENTILES.into_iter().filter(|_| is_complete).filter_map(column).collect()
+    let percentiles = PERCENTILES.into_iter().filter_map(|p| Some(column(whole.percentile(p)?, p)));
+    let middle = |limit: &u64| midway(f64::from(median), *limit as f64) as u32;
+    let mut middles: Vec<u32> = limits.micros().iter().map(middle).filter(|micros| *micros > p90).collect();
+    middles.dedup();
+    let share_within = |micros: u32| 1.0 - whole.above(micros) as f64 / total as f64;
+    percentiles.chain(middles.into_iter().map(|micros| column(micros, 100.0 * share_within(micros)))).collect()
 }
 
 /// A timeline of another pod cannot be read.

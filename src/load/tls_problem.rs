@@ -72,7 +72,7 @@ pub(in crate::load) fn describe(error: &Error) -> Option<String> {
         Error::AlertReceived(alert) if problem_of(error) == TlsProblem::ClientCertificate => {
             Some(format!("the server rejects the client certificate: {alert:?}"))
         }
-        Error::InvalidMessage(_) => Some(format!("the server does not speak TLS: {error}")),
+        Error::InvalidMessage(_) => Some("the server does not speak TLS on this port".to_owned()),
         _ => None,
     }
 }

@@ -113,9 +113,10 @@ pub(crate) fn with_defaults(values: &Value) -> Result<Value, InputError> {
 }
 
 impl Settings {
-    /// Returns the default image: this version of the program. There is no public registry, so users push it themselves.
+    /// Returns the default image: this version of the program. Releases name their registry; users of other builds push the image
+    /// themselves.
     pub(crate) fn default_image() -> String {
-        format!("iter8:{}", env!("CARGO_PKG_VERSION"))
+        concat!(env!("ITER8_IMAGE"), ":", env!("CARGO_PKG_VERSION")).to_owned()
     }
 
     /// Reads the settings from values [with defaults](with_defaults).
@@ -307,7 +308,10 @@ pub(crate) fn properties() -> Map<String, Value> {
         json!({
             "description": patch,
             "type": "object",
-            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
+            "properties": {
+                "metadata": {"description": "Labels and annotations of the pods.", "type": "object"},
+                "spec": {"description": "Patch of the pods' spec.", "type": "object"},
+            },
             "additionalProperties": false,
         }),
     );
@@ -319,6 +323,13 @@ pub(crate) fn properties() -> Map<String, Value> {
             "pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$",
         }),
     );
+    let defaults = codec::value_from_yaml(DEFAULTS).unwrap_or_default();
+    for (name, default) in defaults.as_object().into_iter().flatten() {
+        let is_scalar = default.is_number() || default.as_str().is_some_and(|text| !text.is_empty());
+        if let Some(property) = properties.get_mut(name).filter(|_| is_scalar) {
+            property["default"] = default.clone();
+        }
+    }
     properties
 }
 
@@ -361,7 +372,7 @@ mod tests {
         assert_eq!(text, json!({"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "2"}}));
         assert_eq!((settings.runner, settings.parallelism), (Runner::Job, 1));
         assert_eq!((settings.log_level.as_str(), settings.start_timeout.to_string().as_str()), ("info", "5m0s"));
-        assert_eq!(settings.image, format!("iter8:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(settings.image, concat!(env!("ITER8_IMAGE"), ":", env!("CARGO_PKG_VERSION")));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! A name is rejected only if it certainly has no value: providers with metrics that are not known yet accept every name. The rules are
 //! those of [`super::MetricsView`], which looks metrics up after the run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use suggest::nearest;
 
 use super::view::{needs_aggregation, needs_no_aggregation};
 use crate::model::insights::Insights;
+use crate::model::metric::MetricMeta;
 use crate::model::metric_name::{MetricName, split_percentile};
 
 /// Maximum number of names in a hint.
@@ -17,21 +18,31 @@ const MAX_LISTED: usize = 20;
 /// Percentiles that suggestions consider.
 const PERCENTILES: [&str; 6] = ["p50", "p75", "p90", "p95", "p99", "p99.9"];
 
-/// Names of the metrics of a provider, without the provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Metrics of a provider: names without the provider, and descriptions.
+#[derive(Clone, Debug, PartialEq)]
 pub enum MetricNames {
     /// Not known before the run.
     Unknown,
     /// All names.
     Known {
         /// Metrics with one value.
-        scalars: BTreeSet<String>,
+        scalars: BTreeMap<String, MetricMeta>,
         /// Metrics with many values, which are read with an aggregation or as percentiles.
-        distributions: BTreeSet<String>,
+        distributions: BTreeMap<String, MetricMeta>,
     },
 }
 
 impl MetricNames {
+    /// Returns true if both have the same names, whatever their descriptions.
+    pub(crate) fn has_names_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Known { scalars, distributions }, Self::Known { scalars: others, distributions: more }) => {
+                scalars.keys().eq(others.keys()) && distributions.keys().eq(more.keys())
+            }
+            (one, other) => one == other,
+        }
+    }
+
     fn merge(&mut self, other: Self) {
         match (&mut *self, other) {
             (Self::Known { scalars, distributions }, Self::Known { scalars: more, distributions: many }) => {
@@ -82,7 +93,7 @@ impl Catalog {
         let histograms = insights.histograms.iter().flat_map(BTreeMap::keys);
         for key in insights.metrics_info.keys().chain(scalars).chain(buckets).chain(summaries).chain(histograms) {
             if let Ok(MetricName { provider, metric, .. }) = key.parse() {
-                let names = BTreeSet::from([metric]);
+                let names = BTreeMap::from([(metric, MetricMeta::default())]);
                 self.add(&provider, MetricNames::Known { scalars: names.clone(), distributions: names });
             }
         }
@@ -93,7 +104,8 @@ impl Catalog {
         let Some(MetricNames::Known { scalars, distributions }) = self.providers.get(&name.provider) else {
             return if self.providers.contains_key(&name.provider) { Ok(()) } else { Err(self.no_provider(name)) };
         };
-        let (is_scalar, is_distribution) = (scalars.contains(&name.metric), distributions.contains(&name.metric));
+        let (is_scalar, is_distribution) =
+            (scalars.contains_key(&name.metric), distributions.contains_key(&name.metric));
         let percentile_of = split_percentile(&name.metric).map(|(base, _)| base);
         match name.aggregation {
             Some(_) if is_distribution => Ok(()),
@@ -101,7 +113,7 @@ impl Catalog {
                 message: needs_no_aggregation(&name.key(), aggregation),
                 hint: format!("use `{}`", name.key()),
             }),
-            None if is_scalar || percentile_of.is_some_and(|base| distributions.contains(base)) => Ok(()),
+            None if is_scalar || percentile_of.is_some_and(|base| distributions.contains_key(base)) => Ok(()),
             None if is_distribution => {
                 let key = name.key();
                 Err(Unmeasured { message: needs_aggregation(&key), hint: format!("use `{key}/mean` or `{key}/p99`") })
@@ -158,8 +170,8 @@ impl Catalog {
 /// Returns the complete names that a suggestion may give.
 fn candidates(names: &MetricNames) -> Vec<String> {
     let MetricNames::Known { scalars, distributions } = names else { return Vec::new() };
-    let mut candidates: Vec<String> = scalars.iter().cloned().collect();
-    for name in distributions {
+    let mut candidates: Vec<String> = scalars.keys().cloned().collect();
+    for name in distributions.keys() {
         candidates.extend(["mean", "stddev", "min", "max", "count"].map(|aggregation| format!("{name}/{aggregation}")));
         let separator = if has_statistics(scalars, name) { '-' } else { '/' };
         candidates.extend(PERCENTILES.map(|percentile| format!("{name}{separator}{percentile}")));
@@ -170,9 +182,9 @@ fn candidates(names: &MetricNames) -> Vec<String> {
 /// Lists the names for people; any percentile of a distribution is one name.
 fn listed(names: &MetricNames) -> Vec<String> {
     let MetricNames::Known { scalars, distributions } = names else { return Vec::new() };
-    let is_own = |name: &&String| split_percentile(name).is_none_or(|(base, _)| !distributions.contains(base));
-    let mut listed: Vec<String> = scalars.iter().filter(is_own).cloned().collect();
-    for name in distributions {
+    let is_own = |name: &&String| split_percentile(name).is_none_or(|(base, _)| !distributions.contains_key(base));
+    let mut listed: Vec<String> = scalars.keys().filter(is_own).cloned().collect();
+    for name in distributions.keys() {
         match has_statistics(scalars, name) {
             true => listed.push(format!("{name}-pX")),
             false => listed.extend([format!("{name}/mean"), format!("{name}/pX")]),
@@ -182,8 +194,8 @@ fn listed(names: &MetricNames) -> Vec<String> {
 }
 
 /// Returns true if a distribution also has scalars such as `latency-mean`.
-fn has_statistics(scalars: &BTreeSet<String>, name: &str) -> bool {
-    scalars.contains(&format!("{name}-mean"))
+fn has_statistics(scalars: &BTreeMap<String, MetricMeta>, name: &str) -> bool {
+    scalars.contains_key(&format!("{name}-mean"))
 }
 
 /// Lists names, but not too many.
@@ -200,7 +212,7 @@ mod tests {
     use super::*;
 
     fn known(scalars: &[&str], distributions: &[&str]) -> MetricNames {
-        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let set = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), MetricMeta::default())).collect();
         MetricNames::Known { scalars: set(scalars), distributions: set(distributions) }
     }
 

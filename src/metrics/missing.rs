@@ -91,7 +91,7 @@ impl Recorded {
             }
             Decision::ByPolicy(Outcome::Inconclusive) => {
                 let what = if is_error { "no value" } else { "no data" };
-                (Outcome::Inconclusive, format!("{what}, which leaves the objective undecided: {reason}"))
+                (Outcome::Inconclusive, format!("{what}, which leaves the SLO undecided: {reason}"))
             }
             // With `zero` there is a value; a document that has none was edited.
             Decision::Zero | Decision::Open if is_error => (Outcome::Inconclusive, format!("no value: {reason}")),

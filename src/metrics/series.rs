@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::model::duration::GoDuration;
 use crate::model::series::{Over, Series};
 
+/// Relative tolerance when looking for the column of a latency: its counts come from cells of two significant digits.
+pub const COLUMN_DISTANCE: f64 = 0.02;
+
 /// One interval of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {

@@ -12,21 +12,36 @@ pub use helm_yaml::{
     MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml, value_within,
 };
 
+/// Reason why a text is no experiment document.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Values in the place of a document.
+    #[error("`spec` is missing; this looks like a values file")]
+    Values,
+    /// Another mistake.
+    #[error(transparent)]
+    Invalid(#[from] CodecError),
+}
+
 /// Reads an experiment document, ours or one of Iter8 v0.13. Unknown keys outside the result are preserved, others ignored.
 ///
 /// Fails on input that [`value_from_yaml`] rejects, on anything but an experiment (with its path), and on a newer schema.
-pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
+pub fn experiment_from_yaml(text: &str) -> Result<Experiment, DocumentError> {
     let mut value = value_from_yaml(text)?;
     let Value::Object(document) = &mut value else {
-        return Err(CodecError::new(match value {
+        let message = match value {
             Value::Null => "the document is empty; expected a map with the key `spec`".to_owned(),
             other => format!("expected a map with the key `spec`, found {}", kind(&other)),
-        }));
+        };
+        return Err(CodecError::new(message).into());
     };
     match document.get("spec") {
         Some(Value::Array(_)) => {}
-        None => return Err(CodecError::new("`spec` is missing; expected a list of tasks")),
-        Some(other) => return Err(CodecError::new(format!("spec: expected a list of tasks, found {}", kind(other)))),
+        None if document.contains_key("tasks") => return Err(DocumentError::Values),
+        None => return Err(CodecError::new("`spec` is missing; expected a list of tasks").into()),
+        Some(other) => {
+            return Err(CodecError::new(format!("spec: expected a list of tasks, found {}", kind(other))).into());
+        }
     }
     if let Some(result) = document.get_mut("result") {
         // A newer schema may differ anywhere, so it is rejected before the rest of the result is read.

@@ -41,7 +41,7 @@ pub struct Insights {
     /// Per version: `[count, sum, min, max, sum of squares]` of the newest loop by metric. Iter8 writes the key with a capital S.
     #[serde(rename = "SummaryMetricValues", skip_serializing_if = "Vec::is_empty")]
     pub summary_metric_values: Vec<BTreeMap<String, Vec<f64>>>,
-    /// Service level objectives.
+    /// Service level objectives (SLOs).
     #[serde(rename = "SLOs", skip_serializing_if = "Option::is_none")]
     pub slos: Option<SloLimits>,
     /// Limits relative to version 0. Iter8's matrix has no row for them; their verdicts are in `verdicts`.

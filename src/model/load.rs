@@ -105,7 +105,7 @@ pub struct LoadRecord {
     /// the running load, so a verdict at its end has the other half.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub until_verdict: bool,
-    /// End of the load before its duration, because all verdicts were decided.
+    /// End of the load before its duration, because every version was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
     /// The load that this record is a version's part of, if the responses of one target are attributed to versions. Then `requests`,
@@ -133,7 +133,7 @@ impl LoadRecord {
 pub struct Pair {
     /// The percentile of both, 0 to 100.
     pub percentile: f64,
-    /// Number of slow requests that tell as much as one independent one.
+    /// Design effect: number of slow requests that count as one independent one.
     pub deff: f64,
     /// Degrees of freedom of `deff`.
     pub df: f64,
@@ -142,7 +142,7 @@ pub struct Pair {
     pub is_from_p90: bool,
 }
 
-/// End of a load before its duration, because every verdict that it waited for was decided.
+/// End of a load before its duration, because every version was decided: one of its SLOs was violated, or all were satisfied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stopped {
@@ -172,7 +172,7 @@ pub struct Decision {
     pub n: u64,
     /// Errors, or requests over the limit, among them.
     pub k: u64,
-    /// Number of requests that tell as much as one independent one.
+    /// Design effect: number of requests that count as one independent one.
     pub deff: f64,
     /// Degrees of freedom of `deff`.
     pub df: f64,

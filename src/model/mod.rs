@@ -11,6 +11,7 @@ pub mod duration;
 pub(crate) mod grpc_status;
 pub mod histogram;
 pub mod insights;
+pub(crate) mod limit;
 pub mod load;
 pub mod loops;
 pub mod metric;

@@ -20,6 +20,29 @@ pub fn show_pair(value: f64, limit: f64) -> (String, String) {
         .unwrap_or_else(|| (value.to_string(), limit.to_string()))
 }
 
+/// Groups the digits of a whole number: `12,000`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Formats a confidence in percent with all its digits, `97.5 %`: 99.995 % is not 100 %.
+pub fn confidence(level: f64) -> String {
+    format!("{} %", in_percent(level))
+}
+
+/// Returns a share in percent, without the noise of its last digits.
+pub fn in_percent(share: f64) -> f64 {
+    (share * 1e11).round() / 1e9
+}
+
 /// Returns the decimals of a number: none for an integer, two as a rule, more below 0.01.
 fn decimals(number: f64) -> usize {
     let size = number.abs();
@@ -71,6 +94,17 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(show(number), text);
         }
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn confidences_are_in_full() {
+        let levels = [0.95, 1.0 - (1.0 - 0.95) / 2.0, 0.9999, 1.0 - (1.0 - 0.9999) / 2.0];
+        assert_eq!(levels.map(confidence), ["95 %", "97.5 %", "99.99 %", "99.995 %"]);
     }
 
     #[test]

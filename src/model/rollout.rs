@@ -53,7 +53,7 @@ impl RolloutRecord {
     /// Returns the multiple of the load in the values with which the current step is analyzed.
     pub(crate) fn times(&self) -> f64 {
         let step = self.current().filter(|_| self.phase == RolloutPhase::Progressing);
-        step.and_then(|step| step.extension).map_or(1.0, |extension| extension.times())
+        step.and_then(|step| step.extension.as_ref()).map_or(1.0, Extension::times)
     }
 
     /// Returns true if the newest analysis of the current step was violated.
@@ -151,12 +151,15 @@ pub struct StepRecord {
 }
 
 /// Load of an analysis that is repeated with more requests.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Extension {
     /// Requests of the version whose verdict needs the most.
     pub requests: u64,
     /// Multiple of the load in the values, from 1 to 1000000.
     pub times: f64,
+    /// SLO of that verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
 }
 
 impl Extension {

@@ -46,8 +46,9 @@ pub struct Series {
 pub struct Over {
     /// The limit in msec.
     pub limit: f64,
-    /// The percentile of the whole load that the limit is, if it is not that of an SLO. Then the counts are those of the series' histograms
-    /// (two significant digits); otherwise they are exact.
+    /// Percentile of the whole load at this limit; absent for the limit of an SLO. 50, 90 and 99, and for each SLO the percentile at the
+    /// geometric mean of the median and the SLO's limit, if that is above 90. Such counts are those of the series' histograms (two significant
+    /// digits); those of an SLO's limit are exact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percentile: Option<f64>,
     /// Requests over the limit.

@@ -119,7 +119,7 @@ pub struct Verdict {
     /// Number of observations that the value rests on, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// Number of independent observations that tell as much as `samples`.
+    /// Number of independent observations that would give the same certainty as `samples`.
     #[serde(default, rename = "effectiveSamples", skip_serializing_if = "Option::is_none")]
     pub effective_samples: Option<f64>,
     /// Method that decided; absent for Iter8's rule.
@@ -202,7 +202,7 @@ pub enum Method {
 /// Further requests that would probably decide a verdict: in 4 of 5 cases, if the value is the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Needs {
-    /// Further requests.
+    /// Further requests; 0 if this many are usually enough, but were not in this run.
     pub requests: u64,
     /// Time that they take at the achieved rate, in seconds; absent if the rate is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,7 +212,7 @@ pub struct Needs {
 /// Dependence of observations on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Dependence {
-    /// Number of observations that tell as much as one independent one, at least 1.
+    /// Design effect: number of observations that count as one independent one, at least 1.
     pub deff: f64,
     /// Degrees of freedom of `deff`.
     pub df: f64,
@@ -228,6 +228,8 @@ pub enum DependenceSource {
     Blocks,
     /// The share of requests over the 90th percentile, because too few are over the limit.
     P90,
+    /// The share of requests over the geometric mean of the median and the limit, because too few are over the limit.
+    Midway,
     /// The series of the load's latency, because the metric has none of its own.
     Latency,
     /// None: the observations are assumed to be independent.

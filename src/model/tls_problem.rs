@@ -37,7 +37,7 @@ pub struct TlsFields<'a> {
     pub skip_verify: Option<&'a str>,
     /// Client certificate and its key; `None` if none can be presented.
     pub client: Option<&'a str>,
-    /// Setting for a server without TLS.
+    /// Next step for a server without TLS.
     pub plain: &'a str,
     /// Protocols of which the server must speak one.
     pub protocols: &'a str,
@@ -47,13 +47,13 @@ pub struct TlsFields<'a> {
 
 /// Settings of `http`.
 pub const HTTP_FIELDS: TlsFields<'static> = TlsFields {
-    ca: "`ca`",
-    server_name: Some("`serverName`"),
-    skip_verify: Some("`insecureSkipVerify: true`"),
-    client: Some("`cert` and `key`"),
-    plain: "a URL with `http://`",
+    ca: "`http.ca`",
+    server_name: Some("`http.serverName`"),
+    skip_verify: Some("-k (`http.insecureSkipVerify=true`)"),
+    client: Some("`http.cert` and `http.key`"),
+    plain: "set a URL with `http://`",
     protocols: "HTTP/2",
-    no_http2: Some("`http2: false`"),
+    no_http2: Some("`http.http2=false`"),
 };
 
 /// Settings of downloads and notifications, which have no fields of their own.
@@ -62,7 +62,7 @@ pub const WEB_FIELDS: TlsFields<'static> = TlsFields {
     server_name: None,
     skip_verify: None,
     client: None,
-    plain: "a URL with `http://`",
+    plain: "set a URL with `http://`",
     protocols: "HTTP/1.1 or HTTP/2",
     no_http2: None,
 };
@@ -103,7 +103,7 @@ impl TlsProblem {
                 let other = no_http2.map(|setting| format!(", or set {setting}")).unwrap_or_default();
                 format!("enable {protocols} at the server{other}")
             }
-            Self::NoTls => format!("check the port; for a server without TLS, set {plain}"),
+            Self::NoTls => format!("check the port; for a server without TLS, {plain}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finds SLOs and splits on metrics that nothing measures, before the run.
+//! Finds SLOs, rewards and splits on metrics that nothing measures, before the run.
 
 use super::ResultPolicy;
 use super::check::{Prepared, entry};
@@ -6,12 +6,13 @@ use crate::metrics::catalog::{Catalog, Unmeasured};
 use crate::model::insights::Insights;
 use crate::model::metric_name::MetricRef;
 use crate::model::objectives::Objectives;
+use crate::model::reward::Rewards;
 use crate::ports::Files;
 use crate::tasks::Task;
 use crate::values::input::InputError;
 
 impl Prepared {
-    /// Returns the SLOs whose metrics nothing measures; with `policy` reuse, metrics of earlier loops count. Paths of errors start at
+    /// Returns the SLOs and rewards whose metrics nothing measures; with `policy` reuse, metrics of earlier loops count. Paths of errors start at
     /// `spec`.
     pub(crate) fn unmeasured_slos(&self, policy: ResultPolicy, files: &dyn Files) -> Vec<InputError> {
         let result = self.experiment.result.as_ref().filter(|_| policy == ResultPolicy::Reuse);
@@ -19,7 +20,7 @@ impl Prepared {
     }
 }
 
-/// Returns the SLOs whose metrics no earlier task of the spec and no earlier loop measures. Tasks with conditions count as measuring. Paths
+/// Returns the SLOs and rewards whose metrics no earlier task of the spec and no earlier loop measures. Tasks with conditions count as measuring. Paths
 /// of errors start at `spec`.
 pub(crate) fn unmeasured_slos(
     tasks: &[Box<dyn Task>],
@@ -49,6 +50,14 @@ pub(crate) fn unmeasured_slos(
             for (at, slo) in slos.iter().enumerate() {
                 let path = entry(index).key("with").key(key).key(bound).index(at).key("metric");
                 let error = error(&slo.metric, &measured, &planned, "list the tasks that measure before `assess`");
+                errors.extend(error.map(|error| error.under(path)));
+            }
+        }
+        let rewards = task.rewards().into_iter().flat_map(|Rewards { max, min }| [("max", max), ("min", min)]);
+        for (goal, metrics) in rewards {
+            for (at, metric) in metrics.iter().enumerate() {
+                let path = entry(index).key("with").key("rewards").key(goal).index(at);
+                let error = error(metric, &measured, &planned, "list the tasks that measure before `assess`");
                 errors.extend(error.map(|error| error.under(path)));
             }
         }

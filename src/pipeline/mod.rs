@@ -6,7 +6,7 @@
 //! | file | step |
 //! |---|---|
 //! | [`check`] | spec → parsed tasks that fit each other ([`Prepared`]) |
-//! | [`measured`] | SLOs that nothing measures |
+//! | [`measured`] | SLOs and rewards that nothing measures |
 //! | [`driver`] | a whole run: earlier result, loop, end of the distributed run |
 //! | [`rollout`] | a rollout in steps: one loop per analysis |
 //! | [`reassess`] | a saved document, judged again |

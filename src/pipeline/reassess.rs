@@ -1,4 +1,4 @@
-//! Judging the newest loop of a saved document again, with other objectives or another confidence.
+//! Judging the newest loop of a saved document again, with other SLOs or another confidence.
 //!
 //! The document stays one that a run could have written: the entry of its `assess` gets the new settings, so that its verdicts are on the
 //! objectives of its spec. A note of that task says that they were judged after the run. The same settings give the same document.
@@ -18,14 +18,14 @@ use crate::tasks::registry;
 use crate::values::input::InputError;
 
 /// Note of the task whose verdicts are not those of the run.
-const NOTE: &str = "judged after the run, by `iter8 assess`";
+const NOTE: &str = "judged again after the run";
 
 /// A document that was judged again.
 #[derive(Debug)]
 pub(crate) struct Reassessed {
     /// The document with its new verdicts.
     pub(crate) experiment: Experiment,
-    /// Number of earlier loops whose verdicts were dropped, because they are on other objectives.
+    /// Number of earlier loops whose verdicts were dropped, because they are on other SLOs.
     pub(crate) dropped_loops: usize,
 }
 
@@ -54,6 +54,7 @@ pub(crate) fn reassess(mut experiment: Experiment, settings: &Map<String, Value>
     let result = result.get_or_insert_default();
     add_records(spec, result);
     let added = TaskSpec { task: Some(KIND.name.to_owned()), ..TaskSpec::default() };
+    again::check_units(settings, result.insights.as_ref())?;
     let entry = again::with_settings(spec.get(place).unwrap_or(&added), settings)?;
     let dropped_loops = if again::has_same_objectives(&entry, result) { 0 } else { drop_verdicts(result) };
     let measured = measured(spec, result);
@@ -83,7 +84,7 @@ pub(crate) fn reassess(mut experiment: Experiment, settings: &Map<String, Value>
 fn check(experiment: &Experiment) -> Result<(), ReassessError> {
     let has_rollout = experiment.spec.iter().any(|task| task.name() == "rollout") || experiment.rollout().is_some();
     if has_rollout {
-        let hint = "run the rollout again with other objectives";
+        let hint = "run the rollout again with other SLOs";
         return Err(ReassessError::document("its rollout was decided by the verdicts of its steps", hint));
     }
     if let Some(contradiction) = contradictions::of_tasks(experiment) {
@@ -95,7 +96,7 @@ fn check(experiment: &Experiment) -> Result<(), ReassessError> {
         RunState::Completed => Ok(()),
         // A failed load is a result like any other, if the document says which task failed.
         RunState::Failed if has_records => Ok(()),
-        RunState::NotStarted => Err(ReassessError::document(progress.sentence(), "run it first with `iter8 run`")),
+        RunState::NotStarted => Err(ReassessError::document(progress.sentence(), "run it first")),
         RunState::Running => Err(ReassessError::document(progress.sentence(), "wait for the end of the run")),
         RunState::Failed | RunState::Interrupted => {
             Err(ReassessError::document(progress.sentence(), "run the experiment again"))
@@ -130,7 +131,7 @@ fn record(task: &TaskSpec) -> TaskRecord {
     TaskRecord { task, status: TaskStatus::Done, start: None, duration: None, error: None, notes: Vec::new() }
 }
 
-/// Drops the verdicts on other objectives. Returns the number of earlier loops among them.
+/// Drops the verdicts on other SLOs. Returns the number of earlier loops among them.
 fn drop_verdicts(result: &mut ExperimentResult) -> usize {
     let number = result.num_loops;
     let Some(insights) = &mut result.insights else { return 0 };

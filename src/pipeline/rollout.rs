@@ -221,7 +221,7 @@ impl Driver<'_, '_> {
         self.say(&format!("{percent} %: {}", analysis.reason));
         let next = steps::judged(&record, self.rollout.policy, analysis, self.env.clock.now());
         let is_repeated = next.phase == RolloutPhase::Progressing && next.step == record.step;
-        if let Some(extension) = next.current().and_then(|step| step.extension).filter(|_| is_repeated) {
+        if let Some(extension) = next.current().and_then(|step| step.extension.as_ref()).filter(|_| is_repeated) {
             let (requests, times) = (extension.requests, show(extension.times));
             self.say(&format!(
                 "{percent} %: analyzing again with {requests} requests, {times} times the load of the values"
@@ -389,3 +389,7 @@ fn analysis(experiment: &Experiment) -> Analysis {
     };
     Analysis { loop_number: result.map_or(0, |result| result.num_loops), outcome, reason, next_load }
 }
+
+#[cfg(test)]
+#[path = "rollout_tests.rs"]
+mod tests;

@@ -75,10 +75,25 @@ pub struct LoadProgress {
     pub p50_ms: Option<f64>,
     /// 99th percentile so far, in milliseconds.
     pub p99_ms: Option<f64>,
+    /// Statistics of the latency that were asked for, in milliseconds; empty before the first response.
+    pub statistics: Vec<f64>,
+    /// SLOs on the load, by its values so far, violated ones first.
+    pub slos: Vec<SloProgress>,
+    /// Number of SLOs on the load that `slos` leaves out.
+    pub more_slos: usize,
     /// Shares of the versions so far; empty unless responses are attributed to versions.
     pub split: String,
     /// Evidence on the objectives that end the load; empty if none do.
     pub evidence: String,
     /// True in the last report of this load.
     pub ended: bool,
+}
+
+/// An SLO while its load runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SloProgress {
+    /// The metric, with its value so far and the limit: `http/latency-p99 4.43 ms <= 60 ms`.
+    pub text: String,
+    /// True if the value so far satisfies it; `None` before there is one, or if the verdict needs more than this value.
+    pub holds: Option<bool>,
 }

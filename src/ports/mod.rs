@@ -15,7 +15,7 @@ mod web;
 
 pub use clock::Clock;
 pub use env::Env;
-pub use events::{Event, LoadProgress, Observer};
+pub use events::{Event, LoadProgress, Observer, SloProgress};
 pub use files::Files;
 pub use recording::{RecordedTask, Recording, RecordingError};
 pub use shell::{ScriptEnd, ScriptLog, Shell};

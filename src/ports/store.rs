@@ -37,7 +37,7 @@ pub enum StoreError {
         location: String,
         /// Mistake in the document.
         #[source]
-        source: crate::model::codec::CodecError,
+        source: crate::model::codec::DocumentError,
     },
     /// The file system denies access.
     #[error("cannot {action} {location}")]

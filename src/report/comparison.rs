@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::show::{clipped, squeezed};
 use super::text::table::{Table, wrapped};
-use crate::model::readable::show;
+use crate::model::readable::{confidence, show};
 use crate::model::slo::Outcome;
 use crate::model::text::{one_line, printable_json, without_commands};
 use crate::redact::redact_text;
@@ -43,9 +43,9 @@ pub(crate) fn text(compared: &Compared, [a, b]: &[String; 2]) -> String {
     for difference in compared.differences.iter().take(MAX_ROWS) {
         prose(&mut out, "  ! ", &redact_text(difference));
     }
-    let level = show((compared.confidence * 1e9).round() / 1e7);
+    let level = confidence(compared.confidence);
     let note = format!(
-        "`at least` and `at most` each hold with {level} % confidence. A and B were measured one after another: what changed in between \
+        "`at least` and `at most` each hold with {level} confidence. A and B were measured one after another: what changed in between \
          counts as difference."
     );
     prose(&mut out, "  ", &note);
@@ -71,8 +71,8 @@ pub(crate) fn json(compared: &Compared, [a, b]: &[String; 2]) -> Result<String, 
 fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Satisfied => "satisfied",
-        Outcome::Violated => "VIOLATED",
-        Outcome::Inconclusive => "INCONCLUSIVE",
+        Outcome::Violated => "violated",
+        Outcome::Inconclusive => "inconclusive",
     }
 }
 
@@ -94,7 +94,7 @@ fn cells(row: &ComparedMetric) -> [String; 6] {
     let is = match row.change {
         Some(Change::Higher) => "higher",
         Some(Change::Lower) => "lower",
-        None if row.interval.is_some() => "not told apart",
+        None if row.interval.is_some() => "no clear difference",
         None => "-",
     };
     [plain(row.a), plain(row.b), compared(row.value), compared(low), compared(high), is.to_owned()]

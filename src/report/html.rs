@@ -5,16 +5,23 @@
 //! below [`MAX_BYTES`]: for a larger document tables and charts are shortened, and the page says so.
 
 mod axis;
+mod banner;
+mod changes;
 mod chart;
 mod figure;
 mod interval;
+mod links;
 mod loads;
+mod metrics;
+mod overview;
 mod page;
 mod queried;
 mod rollout;
+mod slos;
 mod spec;
 mod splits;
 mod state;
+mod tasks;
 mod timeline;
 mod trend;
 
@@ -32,6 +39,8 @@ pub(super) const FORMAT: Format = Format {
     content_type: "text/html; charset=utf-8",
     extension: "html",
     summary: "one self-contained page with charts, for people",
+    is_gate: false,
+    is_own: |start| start.starts_with("<!DOCTYPE html>") && start.contains(" – iter8 experiment report</title>"),
     render,
 };
 
@@ -40,11 +49,16 @@ const MAX_BYTES: usize = 300_000;
 /// Number of times that the bounds are halved before a larger page is accepted.
 const HALVINGS: u32 = 6;
 
-fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let view = ReportView::of(experiment);
+fn render(experiment: &Experiment, view: &ReportView) -> Result<String, ReportError> {
     let mut tera = tera::Tera::default();
     tera.add_raw_templates([
+        ("components.html", include_str!("html/components.html")),
         ("report.html", include_str!("html/report.html")),
+        ("overview.html", include_str!("html/overview.html")),
+        ("slos.html", include_str!("html/slos.html")),
+        ("changes.html", include_str!("html/changes.html")),
+        ("details.html", include_str!("html/details.html")),
+        ("failures.html", include_str!("html/failures.html")),
         ("figure.html", include_str!("html/figure.html")),
         ("chart.html", include_str!("html/chart.html")),
         ("timeline.html", include_str!("html/timeline.html")),
@@ -56,7 +70,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     let mut text = String::new();
     for halvings in 0..=HALVINGS {
         let bounds = Bounds::halved(halvings);
-        let mut page = serde_json::to_value(page::of(experiment, &view, &bounds))?;
+        let mut page = serde_json::to_value(page::of(experiment, view, &bounds))?;
         tidy(&mut page, bounds.text);
         let mut context = tera::Context::from_serialize(&page)?;
         context.insert("style", include_str!("html/style.css"));

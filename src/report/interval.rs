@@ -42,6 +42,25 @@ impl Scale {
         (scale.high - scale.low).is_finite().then_some(scale)
     }
 
+    /// Creates a scale from zero to beyond the limit, so that a bar shows the share of the limit that is used. Limits that are relative or
+    /// negative, and negative values, have the scale around the limit.
+    pub fn from_zero<'a>(slos: impl Iterator<Item = &'a SloReport> + Clone) -> Option<Self> {
+        let first = slos.clone().find(|slo| slo.limit.is_finite())?;
+        let ends = |slo: &SloReport| slo.interval.filter(|_| has_drawing(slo)).into_iter().flatten().flatten();
+        let points = slos.clone().flat_map(|slo| ends(slo).chain(slo.value)).filter(|point| point.is_finite());
+        if first.comparison.is_some() || first.limit < 0.0 || points.clone().any(|point| point < 0.0) {
+            return Self::of(slos);
+        }
+        let reach = if first.limit > 0.0 { first.limit * REACH } else { f64::MAX };
+        let top = points.map(|point| point.min(reach)).fold(first.limit, f64::max);
+        let scale = Self { low: 0.0, high: if top > 0.0 { top * (1.0 + MARGIN) } else { 1.0 } };
+        scale.high.is_finite().then_some(scale)
+    }
+
+    pub fn is_from_zero(self) -> bool {
+        self.low == 0.0
+    }
+
     /// Maps a value to a step, 0 to `last`.
     fn step(self, value: f64, last: usize) -> usize {
         let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
@@ -116,8 +135,14 @@ impl Bar {
         // An interval that is shorter than a step is drawn as long as the gap, away from the limit.
         if high.at < low.at + gap {
             match low.at < limit {
-                true => low.at = high.at.saturating_sub(gap),
-                false => high.at = (low.at + gap).min(last),
+                true => {
+                    low.at = high.at.saturating_sub(gap);
+                    high.at = high.at.max(low.at + gap);
+                }
+                false => {
+                    high.at = (low.at + gap).min(last);
+                    low.at = low.at.min(high.at.saturating_sub(gap));
+                }
             }
         }
         let value = slo.value.filter(|value| is_within(slo, *value)).map(|value| match value == slo.limit {
@@ -125,6 +150,34 @@ impl Bar {
             _ => place(value).clamp(low.at, high.at),
         });
         Some(Self { low, high, value, limit })
+    }
+}
+
+/// A drawn value without an interval, in steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub at: usize,
+    pub limit: usize,
+}
+
+impl Point {
+    /// Draws a value on the side of the limit that its verdict names. `None` if it is on the other side, or there is nothing to draw.
+    pub fn of(slo: &SloReport, scale: Scale, steps: usize, gap: usize) -> Option<Self> {
+        let value = slo.value.filter(|value| value.is_finite() && slo.limit.is_finite())?;
+        let fits = match slo.verdict? {
+            Outcome::Satisfied => slo.bound.admits(value, slo.limit),
+            Outcome::Violated => !slo.bound.admits(value, slo.limit),
+            Outcome::Inconclusive => true,
+        };
+        let last = steps.checked_sub(1).filter(|last| *last >= 4 * gap && fits)?;
+        let limit = scale.step(slo.limit, last).clamp(2 * gap, last - 2 * gap);
+        let is_below = match slo.bound {
+            Bound::Upper => slo.bound.admits(value, slo.limit),
+            Bound::Lower => !slo.bound.admits(value, slo.limit),
+        };
+        let at = scale.step(value, last);
+        let at = if is_below { at.min(limit - gap) } else { at.max(limit + gap) };
+        Some(Self { at, limit })
     }
 }
 

@@ -22,11 +22,13 @@ pub(super) const FORMAT: Format = Format {
     content_type: "application/json",
     extension: "json",
     summary: "the insights as one JSON object, stable for jq",
+    is_gate: false,
+    is_own: |start| start.starts_with("{\n  \"summary\": {\n    \"outcome\": "),
     render,
 };
 
-fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let mut text = printable_json(&serde_json::to_string_pretty(&ReportView::of(experiment))?);
+fn render(_: &Experiment, view: &ReportView) -> Result<String, ReportError> {
+    let mut text = printable_json(&serde_json::to_string_pretty(view)?);
     text.push('\n');
     Ok(text)
 }

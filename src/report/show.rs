@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use crate::model::duration::GoDuration;
 use crate::model::grpc_status;
+use crate::model::metric::MSEC;
+pub(super) use crate::model::readable::thousands;
+use crate::model::text::one_line;
 
+/// Maximum characters of a unit.
+const MAX_UNIT: usize = 20;
 /// Larger numbers are written with an exponent: their digits would not fit a table.
 const HUGE: f64 = 1e15;
 
@@ -18,6 +23,74 @@ pub(super) fn value(number: f64) -> String {
             format!("{number:.decimals$}")
         }
         _ => format!("{:.2}", number + 0.0),
+    }
+}
+
+/// Formats a number for people: digits in groups, two decimals, none for a count or a share that is whole.
+pub(super) fn readable(number: f64, units: Option<&str>) -> String {
+    let size = number.abs();
+    match units.is_none_or(str::is_empty) && number.fract() == 0.0 && size < HUGE {
+        true => grouped(&short(number + 0.0)),
+        false if size >= 1_000.0 => grouped(&rounded(number)),
+        false => value(number),
+    }
+}
+
+/// Formats a number for people with enough decimals to distinguish it from a limit.
+pub(super) fn readable_near(number: f64, limit: f64, units: Option<&str>) -> String {
+    let text = readable(number, units);
+    match number != limit && text.replace(',', "").parse() == Ok(limit) {
+        true => grouped(&value_near(number, limit)),
+        false => text,
+    }
+}
+
+/// Groups the digits before the point of a number: `12,345.6`. Other text stays as it is.
+pub(super) fn grouped(text: &str) -> String {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, String::new()), |(a, b)| (a, format!(".{b}")));
+    match whole.parse() {
+        Ok(number) => format!("{sign}{}{fraction}", thousands(number)),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Formats a number in percent: whole from 10 on, else with a decimal. Only 100 itself reads as 100.
+pub(super) fn percent(percent: f64) -> String {
+    let decimals = match percent.abs() {
+        size if size.is_nan() || size >= HUGE => return format!("{}\u{a0}%", short(percent)),
+        size if (99.5..100.5).contains(&size) && size != 100.0 => 2,
+        size if (0.05..10.0).contains(&size) => 1,
+        _ => 0,
+    };
+    let text = format!("{percent:.decimals$}");
+    let text = match text.trim_start_matches('-') {
+        "100.00" if percent.abs() < 100.0 => "99.99".to_owned(),
+        "100.00" => "100.01".to_owned(),
+        _ => text,
+    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text == "-0" { "0" } else { text };
+    format!("{}\u{a0}%", grouped(text))
+}
+
+/// Formats a share in percent, to three significant digits and without the sign. Only 0 is shown as 0, and only 100 as 100.
+pub(super) fn percentage(percent: f64) -> String {
+    match percent {
+        percent if percent > 0.0 && percent < 0.01 => "< 0.01".to_owned(),
+        percent if (99.95..100.0).contains(&percent) => "> 99.9".to_owned(),
+        percent => rounded(percent),
+    }
+}
+
+/// Formats seconds in the unit that people would use, to three significant digits: `106 ms`, `5.03 s`, `12 min`.
+pub(super) fn elapsed(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 0.9995 => format!("{} ms", rounded(seconds * 1_000.0)),
+        seconds if seconds < 120.0 => format!("{} s", rounded(seconds)),
+        seconds if seconds < 7_200.0 => format!("{} min", rounded(seconds / 60.0)),
+        seconds if seconds < 172_800.0 => format!("{} h", rounded(seconds / 3_600.0)),
+        seconds => format!("{} days", grouped(&rounded(seconds / 86_400.0))),
     }
 }
 
@@ -59,19 +132,6 @@ pub(super) fn coarse(duration: Duration) -> String {
     GoDuration(Duration::from_millis(millis / unit * unit)).to_string()
 }
 
-/// Groups digits: `12,000`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Formats bytes in the decimal unit with at most three digits before the point: `999 B`, `2.54 MB`.
 pub(super) fn bytes(number: u64) -> String {
     let mut size = number as f64;
@@ -81,6 +141,15 @@ pub(super) fn bytes(number: u64) -> String {
         size /= 1000.0;
     }
     format!("{} {}", rounded(size), units.next().unwrap_or("B"))
+}
+
+/// Returns the unit after a number, with a space: ` ms`; empty if there is none.
+pub(super) fn unit(units: Option<&str>) -> String {
+    match units {
+        None | Some("") => String::new(),
+        Some(MSEC) => " ms".to_owned(),
+        Some(unit) => format!(" {}", one_line(&squeezed(unit, MAX_UNIT))),
+    }
 }
 
 /// Names a response status of a provider: gRPC codes by name, all others as HTTP statuses.
@@ -143,6 +212,54 @@ mod tests {
     }
 
     #[test]
+    fn people_read_groups_of_digits_and_whole_counts() {
+        let ms = Some("msec");
+        let cases = [
+            (1000.0, None, "1,000"),
+            (0.0, None, "0"),
+            (-0.0, None, "0"),
+            (0.0, ms, "0.00"),
+            (50.0, ms, "50.00"),
+            (0.94, None, "0.94"),
+            (12_345.678, ms, "12,346"),
+            (-1_234.0, None, "-1,234"),
+            (2e300, None, "2e300"),
+            (f64::NAN, ms, "NaN"),
+            (f64::INFINITY, None, "inf"),
+        ];
+        for (number, units, text) in cases {
+            assert_eq!(readable(number, units), text, "{number}");
+        }
+        assert_eq!(readable_near(1_000.4, 1_000.0, ms), "1,000.40", "a value never reads as its limit");
+        assert_eq!(readable_near(1_000.0, 1_000.0, None), "1,000");
+        assert_eq!(["1e300", "-", "1234.5", "-12"].map(grouped), ["1e300", "-", "1,234.5", "-12"]);
+    }
+
+    #[test]
+    fn percents_are_short_and_only_the_whole_reads_as_the_whole() {
+        let cases =
+            [(0.0, "0"), (-0.0, "0"), (0.84, "0.8"), (-33.14, "-33"), (9.96, "10"), (100.0, "100"), (99.992, "99.99")];
+        for (number, text) in cases {
+            assert_eq!(percent(number), format!("{text}\u{a0}%"), "{number}");
+        }
+        let near = [99.999_999, 100.000_001, 99.6, 12_345.0, 1e300, f64::NAN].map(percent);
+        assert_eq!(near.map(|text| text.replace("\u{a0}%", "")), ["99.99", "100.01", "99.6", "12,345", "1e300", "NaN"]);
+    }
+
+    #[test]
+    fn shares_read_as_nothing_or_all_only_if_they_are() {
+        let texts = [0.0, 0.001, 0.01, 0.844, 12.34, 99.94, 99.95, 99.999, 100.0].map(percentage);
+        assert_eq!(texts, ["0", "< 0.01", "0.01", "0.84", "12.3", "99.9", "> 99.9", "> 99.9", "100"]);
+    }
+
+    #[test]
+    fn elapsed_times_have_three_digits_and_a_unit() {
+        let texts = [0.0, 0.01711, 5.028_151, 60.12, 725.0, 36_000.0, 1e9].map(elapsed);
+        assert_eq!(texts, ["0 ms", "17.1 ms", "5.03 s", "60.1 s", "12.1 min", "10 h", "11,574 days"]);
+        assert_eq!(elapsed(f64::NAN), "NaN days");
+    }
+
+    #[test]
     fn limits_and_rates_are_short() {
         assert_eq!([short(50.0), short(0.5), short(1e300)], ["50", "0.5", "1e300"]);
         assert_eq!([rounded(8.0), rounded(12.54), rounded(1234.5), rounded(0.126)], ["8", "12.5", "1234", "0.13"]);
@@ -153,11 +270,6 @@ mod tests {
     fn durations_have_the_digits_that_matter() {
         let texts = [0, 12, 999, 1_349, 59_999, 125_900, 3_600_001].map(|ms| coarse(Duration::from_millis(ms)));
         assert_eq!(texts, ["0s", "12ms", "999ms", "1.3s", "59.9s", "2m5s", "1h0m0s"]);
-    }
-
-    #[test]
-    fn counts_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

@@ -1,8 +1,11 @@
-//! The report as plain text: Iter8's three sections, whose lines people grep, then our own.
+//! The report as plain text: the verdict and the loads at a glance, then Iter8's three sections, whose lines people grep, with an
+//! explanation of what is not satisfied. Figures that explain a latency are in the other formats.
 //!
 //! Our own text is plain ASCII without colour, in aligned columns. Prose wraps at 78 columns; tables of up to three versions fit 80.
 
+mod changes;
 mod interval;
+mod loads;
 mod loops;
 mod observations;
 mod rollout;
@@ -14,21 +17,22 @@ use std::fmt::Write;
 
 use table::Table;
 
-use super::show::{bytes, clipped, rounded, squeezed, status_name, value};
-use super::view::{Comparison, Condition, LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
+use super::explain::by_urgency;
+use super::gate::{Gate, outcome_name};
+use super::show::{clipped, elapsed, squeezed, value};
+use super::view::{Comparison, Condition, Overall, ReportView, SloReport, Summary, TaskReport};
 use super::{Format, ReportError};
-use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
-use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
 use crate::model::text::{one_line, without_commands};
-use crate::slo::load_validity::{gap, is_disturbed, lateness};
 
 pub(super) const FORMAT: Format = Format {
     name: "text",
     content_type: "text/plain; charset=utf-8",
     extension: "txt",
     summary: "plain text for terminals and logs",
+    is_gate: false,
+    is_own: |_| false,
     render,
 };
 
@@ -38,27 +42,41 @@ const WIDTH: usize = 78;
 const MAX_NAME: usize = 60;
 const MAX_VERSION: usize = 24;
 const MAX_TEXT: usize = 2_000;
-/// Maximum statuses or causes per line, and reasons per list.
-const MAX_CAUSES: usize = 8;
+/// Maximum reasons per list.
 const MAX_REASONS: usize = 200;
 
-fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let view = ReportView::of(experiment);
+fn render(experiment: &Experiment, view: &ReportView) -> Result<String, ReportError> {
     let mut out = String::new();
-    summary(&mut out, &view);
-    rollout::section(&mut out, &view);
+    verdict(&mut out, experiment, view);
+    loads::section(&mut out, view);
+    summary(&mut out, view);
+    rollout::section(&mut out, view);
     tasks(&mut out, &view.tasks);
-    slos(&mut out, &view);
-    verdicts(&mut out, &view);
-    rewards(&mut out, &view);
-    splits::section(&mut out, &view);
-    loops::section(&mut out, &view);
-    metrics(&mut out, &view);
-    observations::section(&mut out, &view);
-    distributions(&mut out, &view);
-    loads(&mut out, &view);
+    slos(&mut out, view);
+    verdicts(&mut out, view);
+    rewards(&mut out, view);
+    splits::section(&mut out, view);
+    loops::section(&mut out, view);
+    changes::section(&mut out, view);
+    metrics(&mut out, view);
+    distributions(&mut out, view);
+    observations::section(&mut out, view);
     // The first column of a table, or a wrapped line, may start with a command to a CI system.
     Ok(without_commands(&out, "\\u{3a}:"))
+}
+
+/// Writes the verdict in one sentence, as `assert` explains it.
+fn verdict(out: &mut String, experiment: &Experiment, view: &ReportView) {
+    let sentence = interval::plain(&Gate::of(experiment, view).sentence).replace('→', "->");
+    // Documents of Iter8 have booleans instead of verdicts, which the sentence does not count.
+    let counts = view.summary.verdicts;
+    let is_of_iter8 = counts.unassessed < counts.total() && sentence.starts_with("SLOs: not assessed");
+    let sentence = match view.summary.outcome {
+        _ if is_of_iter8 => format!("SLOs: {}", outcome_of_tasks(&view.summary)),
+        Overall::Satisfied | Overall::Violated | Overall::Inconclusive | Overall::Unassessed => sentence,
+        outcome => format!("{}: {sentence}", outcome_name(outcome)),
+    };
+    prose(out, "", &sentence);
 }
 
 fn heading(out: &mut String, title: &str) {
@@ -68,9 +86,10 @@ fn heading(out: &mut String, title: &str) {
 
 /// Writes wrapped text from the document, the first line after `first` and the others indented below it.
 fn prose(out: &mut String, first: &str, text: &str) {
-    let indent = " ".repeat(first.len());
+    let width = first.chars().count();
+    let indent = " ".repeat(width);
     let mut lead = first;
-    for line in table::wrapped(&clipped(&one_line(text), MAX_TEXT), WIDTH - first.len()) {
+    for line in table::wrapped(&clipped(&one_line(text), MAX_TEXT), WIDTH.saturating_sub(width)) {
         let _ = writeln!(out, "{}", format!("{lead}{line}").trim_end());
         lead = &indent;
     }
@@ -132,7 +151,7 @@ fn outcome_of_tasks(summary: &Summary) -> String {
         Violated if open > 0 => format!("violated ({}, {open} inconclusive)", share(counts.violated, "violated")),
         Violated => format!("violated ({})", share(counts.violated, "violated")),
         Inconclusive if open == 0 => "inconclusive (split of the traffic)".to_owned(),
-        Inconclusive => format!("inconclusive ({})", share(open, "open")),
+        Inconclusive => format!("inconclusive ({})", share(open, "inconclusive")),
         Unassessed => "completed (no SLOs were assessed)".to_owned(),
         Failed => "failed (a task failed)".to_owned(),
         Interrupted => "interrupted (results are partial)".to_owned(),
@@ -154,12 +173,15 @@ pub(super) fn status(status: TaskStatus) -> &'static str {
 }
 
 fn tasks(out: &mut String, tasks: &[TaskReport]) {
-    if tasks.is_empty() {
+    // Tasks that ended well have nothing to say.
+    let is_quiet =
+        |task: &TaskReport| matches!(task.status, TaskStatus::Done | TaskStatus::Skipped) && task.notes.is_empty();
+    if tasks.iter().all(is_quiet) {
         return;
     }
     heading(out, "Tasks");
     for (index, task) in tasks.iter().enumerate() {
-        let duration = task.duration.map(|d| d.to_string().replace('µ', "u")).unwrap_or_default();
+        let duration = task.seconds.map(elapsed).unwrap_or_default();
         let name = squeezed(&one_line(&task.task), 20);
         let _ = writeln!(
             out,
@@ -192,10 +214,16 @@ fn slos(out: &mut String, view: &ReportView) {
     let judged =
         || view.versions.iter().zip(columns(view, "Satisfied")).filter(|(version, _)| !version.slos.is_empty());
     let mut table = Table::new("SLO Conditions", judged().map(|(_, title)| title).collect());
-    let cell = |slo: &SloReport| slo.satisfied.map_or_else(|| "not assessed".to_owned(), |s| s.to_string());
+    // The first word is Iter8's.
+    let cell = |slo: &SloReport| match slo.verdict {
+        Some(Outcome::Satisfied) => "true",
+        Some(Outcome::Violated) => "false",
+        Some(Outcome::Inconclusive) => "false (inconclusive)",
+        None => "not assessed",
+    };
     for (row, slo) in objectives.into_iter().enumerate() {
         let cells = judged().map(|(version, _)| match version.slos.get(row) {
-            Some(Some(slo)) => cell(slo),
+            Some(Some(slo)) => cell(slo).to_owned(),
             _ => "baseline".to_owned(),
         });
         table.row(shortened(&slo.condition), cells.collect());
@@ -209,18 +237,27 @@ fn shortened(condition: &Condition) -> String {
     format!("{before}{}{}", squeezed(&one_line(metric), MAX_NAME), squeezed(&one_line(after), 40))
 }
 
+/// Explains the verdicts that are not satisfied, violated ones first, and shows the intervals of the others.
 fn verdicts(out: &mut String, view: &ReportView) {
     if view.summary.verdicts.total() == view.summary.verdicts.unassessed {
         return;
     }
+    // The table has all that there is to say about a value within its limit.
+    let is_plain = |slo: &SloReport| {
+        slo.verdict == Some(Outcome::Satisfied) && slo.percent().is_none() && slo.value.is_some_and(f64::is_finite)
+    };
+    let listed: Vec<_> = by_urgency(&view.verdicts).into_iter().filter(|verdict| !is_plain(&verdict.slo)).collect();
+    if listed.is_empty() {
+        return;
+    }
     heading(out, "SLO verdicts and their reasons");
     let is_alone = view.versions.len() == 1;
-    for verdict in view.verdicts.iter().take(MAX_REASONS) {
+    for verdict in listed.iter().take(MAX_REASONS) {
         let slo = &verdict.slo;
         let word = match slo.verdict {
             Some(Outcome::Satisfied) => "satisfied",
-            Some(Outcome::Violated) => "VIOLATED",
-            Some(Outcome::Inconclusive) => "INCONCLUSIVE",
+            Some(Outcome::Violated) => "violated",
+            Some(Outcome::Inconclusive) => "inconclusive",
             None => "not assessed",
         };
         let version =
@@ -233,12 +270,12 @@ fn verdicts(out: &mut String, view: &ReportView) {
         let value = slo.value_text().map(|text| format!("{noun} {}", text.trim_start_matches("×\u{a0}")));
         let value = value.unwrap_or_else(|| "no value".to_owned());
         let _ = writeln!(out, "  {word:<13} {version}{} | {value}", shortened(&slo.condition));
-        // Reasons of verdicts with confidence are ours.
-        let reason = if slo.confidence.is_some() { interval::plain(&slo.reason) } else { slo.reason.clone() };
+        let reason = slo.readable_reason();
+        let reason = if slo.confidence.is_some() { interval::plain(&reason) } else { reason };
         prose(out, &" ".repeat(16), &reason);
         interval::lines(out, view, slo);
     }
-    more(out, view.verdicts.len(), MAX_REASONS);
+    more(out, listed.len(), MAX_REASONS);
     interval::caveats(out, view);
 }
 
@@ -309,9 +346,19 @@ fn is_listed_below(view: &ReportView, name: &str) -> bool {
         && !view.versions.iter().flat_map(|v| v.slos()).any(|slo| slo.metric == name)
 }
 
-/// Writes the key figures of every distribution; with several versions, each has a line below the metric.
+/// Distributions that explain a latency; the HTML report has them.
+const EXPLAINING: [&str; 4] = ["service-time", "success-latency", "first-byte", "connect"];
+
+/// Writes the key figures of the distributions that no single metrics show; with several versions, each has a line below the metric.
 fn distributions(out: &mut String, view: &ReportView) {
-    let metrics: BTreeSet<&String> = view.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    let mut metrics: BTreeSet<&String> = view.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    let slos = || view.versions.iter().flat_map(|version| version.slos());
+    let is_limited = |metric: &str| slos().any(|slo| slo.metric.starts_with(metric));
+    let is_explaining = |metric: &str| EXPLAINING.iter().any(|kind| metric.ends_with(&format!("/{kind}")));
+    let is_listed = |metric: &str| view.versions.iter().any(|v| v.metrics.contains_key(&format!("{metric}-p99")));
+    let is_of_load = |metric: &str| view.load.iter().any(|row| metric.strip_prefix(&*row.provider) == Some("/latency"));
+    metrics
+        .retain(|metric| !is_listed(metric) && !is_of_load(metric) && (!is_explaining(metric) || is_limited(metric)));
     if metrics.is_empty() {
         return;
     }
@@ -333,110 +380,4 @@ fn distributions(out: &mut String, view: &ReportView) {
         }
     }
     table.write(out);
-}
-
-fn loads(out: &mut String, view: &ReportView) {
-    let loads = &view.load;
-    if loads.is_empty() {
-        return;
-    }
-    let name = |load: &LoadReport| {
-        let provider = squeezed(&one_line(&load.provider), 30);
-        if view.versions.len() == 1 {
-            provider
-        } else {
-            format!("{provider}, {}", squeezed(&one_line(&load.version), MAX_VERSION))
-        }
-    };
-    heading(out, "Load: rates in requests per second");
-    let mut titles = vec!["requested", "achieved", "requests", "errors", "late", "dropped"];
-    let has_resent = loads.iter().any(|row| row.load.counts.resent > 0);
-    titles.extend(has_resent.then_some("resent"));
-    let mut table = Table::new("Load", titles.into_iter().map(str::to_owned).collect());
-    for row in loads {
-        let load = &row.load;
-        let requested = load.requested_rate.map_or_else(|| "max".to_owned(), rounded);
-        let Counts { requests, errors, late, dropped, resent, .. } = load.counts;
-        let counts = [requests, errors, late, dropped].into_iter().chain(has_resent.then_some(resent));
-        let rates = [requested, rounded(load.achieved_rate)].into_iter();
-        table.row(name(row), rates.chain(counts.map(|n| n.to_string())).collect());
-    }
-    table.write(out);
-    for (row, schedule) in loads.iter().map(|row| (row, row.schedule())).filter(|(_, schedule)| !schedule.is_empty()) {
-        prose(out, &format!("  {}: ", name(row)), &schedule);
-    }
-    for (provider, split) in view.splits() {
-        let label = format!("  {}: ", squeezed(&one_line(provider), 30));
-        prose(out, &label, &split.replace('–', "-"));
-        prose(
-            out,
-            &label,
-            "requests, errors and lateness are per version; the other figures are those of the whole load",
-        );
-    }
-    for row in loads.iter().filter(|row| row.load.interrupted) {
-        let _ = writeln!(out, "  {} was interrupted", name(row));
-    }
-    for row in loads.iter().filter(|row| row.load.aborted) {
-        let _ = writeln!(out, "  {} was aborted because all of its first requests failed", name(row));
-    }
-    for (row, stopped) in loads.iter().filter_map(|row| Some((row, row.stopped()?))) {
-        prose(out, &format!("  {}: ", name(row)), &stopped);
-    }
-    for row in loads.iter().filter(|row| is_disturbed(&row.load.counts)) {
-        let Counts { own_late, requests, .. } = row.load.counts;
-        let remark = format!("{own_late} of {requests} requests were sent late although a connection was free");
-        prose(out, &format!("  {}: ", name(row)), &remark);
-    }
-    for row in loads {
-        for remark in row.load.shards.iter().flat_map(|shards| [gap(shards), lateness(shards)]).flatten() {
-            prose(out, &format!("  {}: ", name(row)), &remark);
-        }
-    }
-
-    traffic(out, loads, name);
-
-    heading(out, "Responses by status, and failures by cause");
-    for row in loads {
-        let statuses = most_frequent(row.load.statuses.iter().map(|(s, n)| (status_name(&row.provider, *s), *n)));
-        let _ = writeln!(out, "  {}", name(row));
-        prose(out, "      ", &row.failed(MAX_CAUSES));
-        prose(out, "      status ", &statuses);
-    }
-}
-
-/// Writes lateness and traffic; a column appears only if some load has a value for it.
-fn traffic(out: &mut String, loads: &[LoadReport], name: impl Fn(&LoadReport) -> String) {
-    type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
-    const COLUMNS: [Column; 7] = [
-        ("late p50", |load| load.lateness.map(|l| value(l.p50))),
-        ("late p99", |load| load.lateness.map(|l| value(l.p99))),
-        ("late max", |load| load.lateness.map(|l| value(l.max))),
-        ("sent", |load| load.traffic.bytes_sent.map(bytes)),
-        ("received", |load| Some(bytes(load.traffic.bytes_received))),
-        ("msgs sent", |load| load.traffic.messages_sent.map(|n| n.to_string())),
-        ("msgs received", |load| load.traffic.messages_received.map(|n| n.to_string())),
-    ];
-    let columns: Vec<Column> =
-        COLUMNS.into_iter().filter(|(_, cell)| loads.iter().any(|row| cell(&row.load).is_some())).collect();
-    let has_lateness = loads.iter().any(|row| row.load.lateness.is_some());
-    heading(out, if has_lateness { "Load: send lateness (msec), and traffic" } else { "Load: traffic" });
-    let mut table = Table::new("Load", columns.iter().map(|(title, _)| (*title).to_owned()).collect());
-    for row in loads {
-        let cell = |(_, cell): &Column| cell(&row.load).unwrap_or_else(|| "-".to_owned());
-        table.row(name(row), columns.iter().map(cell).collect());
-    }
-    table.write(out);
-}
-
-/// Lists the most frequent first, such as `503: 12, timeout: 3`; `none` if the list is empty.
-fn most_frequent(counts: impl Iterator<Item = (String, u64)>) -> String {
-    let mut counts: Vec<(String, u64)> = counts.collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let rest = counts.len().saturating_sub(MAX_CAUSES);
-    let mut parts: Vec<String> = counts.iter().take(MAX_CAUSES).map(|(name, n)| format!("{name}: {n}")).collect();
-    if rest > 0 {
-        parts.push(format!("{rest} more"));
-    }
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }

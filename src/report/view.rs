@@ -5,6 +5,7 @@
 
 mod build;
 mod caveats;
+mod changes;
 mod condition;
 mod confidence;
 mod failures;
@@ -20,6 +21,7 @@ mod trends;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use changes::{ChangeReport, common_percent};
 use chrono::{DateTime, Utc};
 pub use condition::Condition;
 pub use confidence::Comparison;
@@ -38,6 +40,7 @@ use crate::model::metric::MetricType;
 use crate::model::reward::Goal;
 use crate::model::slo::{Bound, Dependence, Method, Needs, Outcome};
 use crate::model::split::Split;
+use crate::report::show::thousands;
 
 /// A whole report.
 #[derive(Clone, Debug, Serialize)]
@@ -55,6 +58,10 @@ pub struct ReportView {
     /// Sentences on the limits of verdicts with confidence; absent if there are no such verdicts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caveats: Vec<String>,
+    /// One entry per metric and version other than version 0: the difference, with its interval if the load has one. Violated metrics come
+    /// first. Absent if there is one version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeReport>,
     /// Best versions by each reward; absent if there are no rewards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rewards: Vec<RewardReport>,
@@ -319,7 +326,8 @@ pub struct SloReport {
     pub confidence: Option<f64>,
     /// Number of observations that the value rests on.
     pub samples: Option<u64>,
-    /// Number of independent observations that tell as much as `samples`; this key and those up to `comparison` are absent if unknown.
+    /// Number of independent observations that would give the same certainty as `samples`; this key and those up to `comparison` are absent if
+    /// unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective_samples: Option<f64>,
     /// Method that decided.
@@ -374,11 +382,15 @@ impl LoadReport {
     /// Summarizes the failures: `160 of 160 failed: status 404`, with their counts if there are several kinds.
     pub fn failed(&self, max: usize) -> String {
         let Counts { requests, errors, .. } = self.load.counts;
-        let share = format!("{errors} of {requests} failed");
+        let share = format!("{} of {} failed", thousands(errors), thousands(requests));
         let mut kinds: Vec<String> = match self.failures.as_slice() {
             [] => return share,
             [one] => vec![one.name.clone()],
-            several => several.iter().take(max).map(|failure| format!("{}: {}", failure.name, failure.count)).collect(),
+            several => several
+                .iter()
+                .take(max)
+                .map(|failure| format!("{}: {}", failure.name, thousands(failure.count)))
+                .collect(),
         };
         match self.failures.len().saturating_sub(max) {
             0 => {}

@@ -115,7 +115,7 @@ fn extended(record: &RolloutRecord, next_load: NextLoad, policy: Policy) -> Resu
         }
         NextLoad::Longer(longer) => longer,
     };
-    let before = record.current().and_then(|step| step.extension);
+    let before = record.current().and_then(|step| step.extension.as_ref());
     match extension(before, &longer, policy.max_load) {
         Some(extension) => Ok(changed_step(record, |step| step.extension = Some(extension))),
         None => {
@@ -126,7 +126,7 @@ fn extended(record: &RolloutRecord, next_load: NextLoad, policy: Policy) -> Resu
 }
 
 /// Returns the load of the next analysis as a multiple of that in the values; `None` if `max_load` leaves no room for a longer one.
-fn extension(before: Option<Extension>, longer: &LongerLoad, max_load: Duration) -> Option<Extension> {
+fn extension(before: Option<&Extension>, longer: &LongerLoad, max_load: Duration) -> Option<Extension> {
     let room = max_load.as_secs_f64() / longer.took.as_secs_f64().max(1e-3);
     let is_whole = longer.times <= room;
     if !is_whole && room < LEAST_TIMES {
@@ -134,11 +134,11 @@ fn extension(before: Option<Extension>, longer: &LongerLoad, max_load: Duration)
     }
     let times = if is_whole { longer.times } else { room };
     let requests = if is_whole { longer.requests } else { (longer.requests as f64 / longer.times * room) as u64 };
-    let times = before.map_or(1.0, |before| before.times()) * times;
+    let times = before.map_or(1.0, Extension::times) * times;
     // Digits beyond that would be noise in the document.
     let times = (times * 1e6).ceil() / 1e6;
-    let bounded = Extension { requests, times }.times();
-    Some(Extension { requests, times: bounded })
+    let asked = Extension { requests, times, objective: Some(longer.objective.clone()) };
+    Some(Extension { times: asked.times(), ..asked })
 }
 
 /// Ends the current step because of a failure: a violated analysis, or a split that did not take effect.

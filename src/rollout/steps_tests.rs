@@ -116,14 +116,19 @@ fn too_few(times: f64, took: u64) -> Analysis {
     Analysis { next_load: NextLoad::Longer(longer), ..analysis(Outcome::Inconclusive) }
 }
 
+/// Requests that the objective of [`too_few`] asked for.
+fn asked(requests: u64, times: f64) -> Extension {
+    Extension { requests, times, objective: Some("http/error-rate".to_owned()) }
+}
+
 #[test]
 fn a_repeated_analysis_has_the_requests_that_the_verdicts_need() {
     let first = judged(&record(&[(10, false), (50, false)]), EXTEND, too_few(2.5, 4), NOW);
     assert_eq!((first.phase, first.step, first.times()), (Progressing, 0, 2.5));
-    assert_eq!(first.steps[0].extension, Some(Extension { requests: 500, times: 2.5 }));
+    assert_eq!(first.steps[0].extension, Some(asked(500, 2.5)));
     // The second analysis had 2.5 times the load already.
     let second = judged(&first, EXTEND, too_few(2.0, 10), NOW);
-    assert_eq!(second.steps[0].extension, Some(Extension { requests: 400, times: 5.0 }));
+    assert_eq!(second.steps[0].extension, Some(asked(400, 5.0)));
     let same = after(&second, EXTEND, Outcome::Inconclusive);
     assert_eq!((same.phase, same.times()), (Progressing, 5.0));
     let passed = after(&same, EXTEND, Outcome::Satisfied);
@@ -134,7 +139,7 @@ fn a_repeated_analysis_has_the_requests_that_the_verdicts_need() {
 fn only_extensions_change_the_load() {
     let hold = Policy { on_inconclusive: OnInconclusive::Hold, ..EXTEND };
     let held = judged(&record(&[(10, false)]), hold, too_few(2.5, 4), NOW);
-    assert_eq!((held.phase, held.steps[0].extension), (Paused, None));
+    assert_eq!((held.phase, held.steps[0].extension.clone()), (Paused, None));
     let last = Policy { max_extensions: 0, ..EXTEND };
     let held = judged(&record(&[(10, false)]), last, too_few(2.5, 4), NOW);
     assert_eq!((held.phase, held.reason.as_deref()), (Paused, Some("inconclusive at 10 %: because")));
@@ -144,7 +149,7 @@ fn only_extensions_change_the_load() {
 #[test]
 fn a_load_is_not_longer_than_allowed() {
     let part = judged(&record(&[(10, false)]), EXTEND, too_few(100.0, 12), NOW);
-    assert_eq!((part.phase, part.steps[0].extension), (Progressing, Some(Extension { requests: 1_000, times: 5.0 })));
+    assert_eq!((part.phase, part.steps[0].extension.clone()), (Progressing, Some(asked(1_000, 5.0))));
     let full = judged(&part, EXTEND, too_few(20.0, 58), NOW);
     let reason =
         "inconclusive at 10 %: because; not repeated, because http/error-rate needs a load longer than maxLoad, 1m0s";
@@ -159,15 +164,17 @@ fn a_value_too_close_to_its_limit_waits_for_a_person_at_once() {
         Analysis { next_load: NextLoad::Futile("http/error-rate".to_owned()), ..analysis(Outcome::Inconclusive) };
     let held = judged(&record(&[(10, false)]), EXTEND, futile, NOW);
     let reason = "inconclusive at 10 %: because; not repeated, because http/error-rate is too close to its limit";
-    assert_eq!((held.phase, held.reason.as_deref(), held.steps[0].extension), (Paused, Some(reason), None));
+    assert_eq!((held.phase, held.reason.as_deref(), held.steps[0].extension.clone()), (Paused, Some(reason), None));
 }
 
 #[test]
 fn an_edited_extension_is_held_within_bounds() {
     let edited = |times| {
         let mut record = record(&[(10, false)]);
-        record.steps[0].extension = Some(Extension { requests: 1, times });
-        judged(&record, EXTEND, too_few(2.0, 1), NOW).times()
+        record.steps[0].extension = Some(asked(1, times));
+        let judged = judged(&record, EXTEND, too_few(2.0, 1), NOW);
+        assert_eq!(judged.steps[0].extension.as_ref().unwrap().times, judged.times());
+        judged.times()
     };
     assert_eq!([-1.0, 0.0, f64::NAN, 1e300].map(edited), [2.0, 2.0, 2.0, 1e6]);
 }

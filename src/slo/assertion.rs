@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
+use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::objectives::RelativeLimits;
 use crate::model::rollout::{RolloutPhase, RolloutRecord};
@@ -286,8 +286,13 @@ fn is_inconclusive(insights: &Insights) -> bool {
 }
 
 /// Returns true if the spec has an `assess` task.
-pub(super) fn is_assess_planned(experiment: &Experiment) -> bool {
-    experiment.spec.iter().any(|task| task.name() == ASSESS)
+pub fn is_assess_planned(experiment: &Experiment) -> bool {
+    has_assess(&experiment.spec)
+}
+
+/// Returns true if a spec has an `assess` task.
+pub fn has_assess(spec: &[TaskSpec]) -> bool {
+    spec.iter().any(|task| task.name() == ASSESS)
 }
 
 /// Returns true if every `assess` task of the newest loop has finished, and every `split` task, which may leave the verdicts undecided.

@@ -146,7 +146,7 @@ fn nothing_is_decided_before_the_start_unless_it_never_can_be() {
 #[test]
 fn verdicts_of_this_loop_are_decided_while_later_tasks_run() {
     let mut experiment = golden("two-versions");
-    experiment.spec.push(crate::model::document::TaskSpec { run: Some("true".into()), ..Default::default() });
+    experiment.spec.push(TaskSpec { run: Some("true".into()), ..Default::default() });
     let records = &mut experiment.result.as_mut().unwrap().tasks;
     let planned = TaskRecord { task: "run".into(), status: TaskStatus::Planned, ..records[0].clone() };
     records.push(planned);

@@ -2,8 +2,8 @@
 //!
 //! The rule is Iter8's, on the newest value: an upper limit holds if the value is at most the limit, a lower one if it is at least the
 //! limit. Without a value the verdict is inconclusive, which counts as not satisfied in Iter8's matrix. So is the verdict on a value that
-//! was measured under another load than the requested one, and on an upper limit that only the load generator's own delays violate
-//! ([`super::load_validity`]).
+//! was measured under another load than the requested one, on an upper limit that only the load generator's own delays violate
+//! ([`super::load_validity`]), and on a limit that is satisfied only because of failed requests ([`super::failed_requests`]).
 //!
 //! With a confidence, what this rule decides is judged again ([`super::judge`]).
 
@@ -15,7 +15,7 @@ use crate::model::metric::{MetricType, Reading};
 use crate::model::missing::NoDataPolicy;
 use crate::model::readable::show_pair;
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
-use crate::slo::{load_validity, unknown_origin};
+use crate::slo::{failed_requests, load_validity, unknown_origin};
 
 /// Judges every SLO for every version by the newest loop alone ([`super::loops`] considers several). A document without versions counts
 /// as one version without data.
@@ -112,9 +112,12 @@ fn inconclusive_reason(insights: &Insights, version: usize, slo: &Slo) -> Option
     load_validity::inconclusive_reason(insights.load.get(version)?.get(&name.provider)?)
 }
 
-/// Explains that requests of unknown origin could violate a satisfied SLO; `None` if they could not.
+/// Explains why a satisfied SLO may be violated: by requests of unknown origin, or by failed ones; `None` if neither is so.
 fn doubt(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Option<String> {
-    unknown_origin::doubt(insights, version, slo.metric.name().ok()?, bound, slo.limit.0)
+    let name = slo.metric.name().ok()?;
+    let limit = slo.limit.0;
+    let of_origin = unknown_origin::doubt(insights, version, name, bound, limit);
+    of_origin.or_else(|| failed_requests::doubt(insights, version, name, bound, limit))
 }
 
 /// Explains that only delays of the load generator violate an upper limit; `None` if that is not so.
@@ -263,7 +266,7 @@ mod tests {
         let by_policy = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
         assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), by_policy("violated")));
         assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), by_policy("satisfied")));
-        let open = "no data, which leaves the objective undecided: an empty result".to_owned();
+        let open = "no data, which leaves the SLO undecided: an empty result".to_owned();
         assert_eq!(judged(Some(NoDataPolicy::Inconclusive)), ((Inconclusive, None), (Inconclusive, None), open));
         let zero = "prom/errors is 0, within the limit of 1; 0 replaces missing data: an empty result".to_owned();
         assert_eq!(judged(Some(Zero)), ((Satisfied, Some(0.0)), (Violated, Some(0.0)), zero));
@@ -295,7 +298,7 @@ mod tests {
         // No document should record a policy for missing data beside an error; if one does, it has no effect.
         for policy in [None, Some(Fail), Some(Pass), Some(Inconclusive), Some(Zero)] {
             assert_eq!(judged(policy, None), (Outcome::Inconclusive, "no value: HTTP 503".to_owned()));
-            let undecided = "no value, which leaves the objective undecided: HTTP 503".to_owned();
+            let undecided = "no value, which leaves the SLO undecided: HTTP 503".to_owned();
             assert_eq!(judged(policy, Some(OnErrorPolicy::Inconclusive)), (Outcome::Inconclusive, undecided));
             let violated = "prom/errors has no value, which counts as violated: HTTP 503".to_owned();
             assert_eq!(judged(policy, Some(OnErrorPolicy::Fail)), (Outcome::Violated, violated));

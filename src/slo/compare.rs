@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::comparison::{Comparison, comparison};
+use super::confidence::relative::level;
 use super::judge::judge_objectives;
 use crate::metrics::MetricsView;
 use crate::model::insights::{Insights, VersionName};
@@ -16,11 +17,12 @@ use crate::model::metric::Reading;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::Number;
 use crate::model::objectives::{Confidence, Objectives, RelativeLimits};
-use crate::model::readable::show;
+use crate::model::readable::{self, show};
 use crate::model::slo::{Dependence, Outcome, Slo, Verdict};
 
 /// Figures of every load that are compared.
-const FIGURES: [&str; 6] = ["error-rate", "latency-mean", "latency-p50", "latency-p90", "latency-p95", "latency-p99"];
+pub(crate) const FIGURES: [&str; 6] =
+    ["error-rate", "latency-mean", "latency-p50", "latency-p90", "latency-p95", "latency-p99"];
 
 /// Relative difference between the lengths of two loads that is not worth telling.
 const SAME_LENGTH: f64 = 0.05;
@@ -86,7 +88,12 @@ pub(crate) fn compare(a: Side<'_>, b: Side<'_>, limits: &RelativeLimits, confide
     let both: Vec<&String> = providers.filter(|provider| load(&pair, 1, provider).is_some()).collect();
     let names = both.iter().flat_map(|provider| FIGURES.map(|figure| format!("{provider}/{figure}")));
     let metrics = names.map(|name| compared(&pair, &name, confidence)).collect();
-    let differences = both.iter().filter_map(|provider| different_load(&pair, provider)).collect();
+    let mut differences: Vec<String> = both.iter().filter_map(|provider| different_load(&pair, provider)).collect();
+    let level = level(&pair, 1, &confidence);
+    differences.extend((level > confidence.level).then(|| {
+        let [level, asked] = [level, confidence.level].map(readable::confidence);
+        format!("intervals have {level} confidence instead of {asked}: a load ran until its verdict, which used half of the allowed error")
+    }));
     let objectives = Objectives { relative: limits.clone(), confidence: Some(confidence), ..Objectives::default() };
     let mut verdicts = judge_objectives(&pair, &objectives).verdicts;
     let has_unknown = [a, b].iter().any(|side| side.insights.unknown_version.is_some());
@@ -94,7 +101,42 @@ pub(crate) fn compare(a: Side<'_>, b: Side<'_>, limits: &RelativeLimits, confide
         verdict.verdict = Outcome::Inconclusive;
         verdict.reason.push_str("; responses of unknown origin may be of either version");
     }
-    Compared { confidence: confidence.level, differences, metrics, outcome: worst(&verdicts), verdicts }
+    Compared { confidence: level, differences, metrics, outcome: worst(&verdicts), verdicts }
+}
+
+/// Confidence of the intervals of a comparison, unless the verdicts have one.
+const LEVEL: f64 = 0.95;
+
+/// Rule for the intervals between versions: the confidence of the verdicts, if they have a valid one.
+pub(crate) fn confidence_of(verdicts: impl IntoIterator<Item = Option<f64>>) -> Confidence {
+    let level = verdicts.into_iter().flatten().find(|level| *level > 0.5 && *level <= 0.9999).unwrap_or(LEVEL);
+    Confidence { level, burst: Confidence::DEFAULT_BURST, is_strict: false }
+}
+
+/// Compares metrics of a version with those of version 0 of the same experiment, whose loads may have run in the same seconds. Returns
+/// also the confidence of the intervals, which is higher than requested if a load ran until its verdict. Metrics of that load have no
+/// interval: its end was chosen by their values, and the formulas assume an end that does not depend on them.
+pub(crate) fn compare_with_baseline(
+    insights: &Insights,
+    version: usize,
+    metrics: &[&str],
+    confidence: Confidence,
+) -> (Vec<ComparedMetric>, f64) {
+    let pair = versions([(insights, 0), (insights, version)]);
+    let level = level(&pair, 1, &confidence);
+    let of_metric = |name: &&str| {
+        let mut metric = compared(&pair, name, confidence);
+        if has_ended_early(&pair, name) {
+            (metric.interval, metric.change) = (None, None);
+        }
+        metric
+    };
+    (metrics.iter().map(of_metric).collect(), level)
+}
+
+fn has_ended_early(pair: &Insights, metric: &str) -> bool {
+    let Ok(name) = MetricRef::from(metric).name().cloned() else { return false };
+    pair.load.iter().any(|loads| loads.get(&name.provider).is_some_and(|load| load.stopped.is_some()))
 }
 
 /// Returns the worst verdict; `None` if there are none.
@@ -112,9 +154,13 @@ fn worst(verdicts: &[Verdict]) -> Option<Outcome> {
 fn paired(a: Side<'_>, b: Side<'_>) -> Insights {
     let mut pair = versions([a, b].map(|side| (side.insights, side.version)));
     for record in pair.load.iter_mut().flat_map(BTreeMap::values_mut) {
-        // Different runs share no disturbance that would cancel, and their early ends were decided on other objectives.
-        (record.start, record.stopped) = (None, None);
+        // Different runs share no disturbance that would cancel.
+        record.start = None;
         record.pairs.clear();
+        // An early end was decided on other SLOs: its decisions do not apply here, but it has spent half of the error probability.
+        if let Some(stopped) = &mut record.stopped {
+            stopped.decisions.clear();
+        }
     }
     let name = |side: Side<'_>| VersionName { version: side.name.to_owned(), ..VersionName::default() };
     pair.version_names = vec![name(a), name(b)];

@@ -1,4 +1,7 @@
 use super::*;
+use crate::model::duration::GoDuration;
+use crate::model::load::{Decision, Stopped};
+use crate::model::slo::{Bound, Method};
 use crate::slo::confidence::testing::{TestLoad, insights, slo};
 
 const CONFIDENCE: Confidence = Confidence { level: 0.95, burst: Confidence::DEFAULT_BURST, is_strict: false };
@@ -59,6 +62,58 @@ fn limits_relative_to_the_other_run_have_verdicts() {
     let doubted = compared(&good, &unknown, &[("http/error-rate", 0.2)]);
     assert_eq!(doubted.outcome, Some(Outcome::Inconclusive));
     assert!(doubted.verdicts[0].reason.ends_with("responses of unknown origin may be of either version"));
+}
+
+#[test]
+fn a_run_that_ended_early_has_half_of_the_error_left_and_its_decisions_are_on_other_limits() {
+    let (good, mut early) = (of(&TestLoad::with_errors(40, 100, |_| 0)), of(&TestLoad::with_errors(40, 100, |_| 0)));
+    // A decision on the same limit, relative to another version 0.
+    let decision = Decision {
+        metric: "http/error-rate".into(),
+        bound: Bound::Upper,
+        limit: 0.01,
+        reference: Some(0),
+        verdict: Outcome::Satisfied,
+        n: 8_000,
+        k: 0,
+        deff: 1.0,
+        df: 39.0,
+    };
+    let at = GoDuration(std::time::Duration::from_secs(40));
+    early.load[0].get_mut("http").unwrap().stopped = Some(Stopped { at, confidence: 0.975, decisions: vec![decision] });
+    let fixed = compared(&good, &good, &[("http/error-rate", 0.01)]);
+    assert_eq!((fixed.confidence, fixed.differences.len()), (0.95, 0));
+    assert_eq!((fixed.verdicts[0].confidence, fixed.verdicts[0].method), (Some(0.95), Some(Method::Difference)));
+    for (a, b) in [(&good, &early), (&early, &good)] {
+        let both = compared(a, b, &[("http/error-rate", 0.01)]);
+        let verdict = &both.verdicts[0];
+        assert_eq!(both.confidence, 0.975);
+        assert_eq!(
+            both.differences,
+            [
+                "intervals have 97.5 % confidence instead of 95 %: a load ran until its verdict, which used half of the allowed error"
+            ]
+        );
+        assert_eq!((verdict.confidence, verdict.method), (Some(0.975), Some(Method::Difference)));
+        assert!(verdict.reason.contains("the load ended with the verdict on other SLOs"), "{}", verdict.reason);
+        let high = |run: &Compared| metric(run, "http/error-rate").interval.unwrap()[1].unwrap();
+        assert!(high(&compared(a, b, &[])) > high(&fixed));
+    }
+}
+
+#[test]
+fn versions_whose_load_ended_by_its_verdict_have_no_interval() {
+    let load = TestLoad::with_errors(40, 100, |_| 1);
+    let mut document = insights(&[load.clone(), load]);
+    let metrics = ["http/latency-p95", "http/error-rate"];
+    let intervals = |document: &Insights| {
+        let (compared, _) = compare_with_baseline(document, 1, &metrics, CONFIDENCE);
+        compared.iter().map(|metric| (metric.value.is_some(), metric.interval.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(intervals(&document), [(true, true); 2]);
+    let at = GoDuration(std::time::Duration::from_secs(40));
+    document.load[1].get_mut("http").unwrap().stopped = Some(Stopped { at, confidence: 0.975, decisions: Vec::new() });
+    assert_eq!(intervals(&document), [(true, false); 2]);
 }
 
 #[test]

@@ -452,6 +452,11 @@ fn a_percentile_beyond_its_limit_by_the_rounding_of_a_cell_is_no_contradiction()
             "http/latency-p99 <= 120 is recorded as satisfied, but the value is 180",
         ),
         (
+            "judged with less confidence",
+            |d| d["result"]["insights"]["verdicts"][1]["confidence"] = json!(0.9),
+            "the verdict on http/latency-mean was not judged with the confidence of the spec, 0.95",
+        ),
+        (
             "a failure limit, and judged without a confidence",
             |d| {
                 d["spec"][1]["with"]["failureLimit"] = json!(1);

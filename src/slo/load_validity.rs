@@ -128,7 +128,7 @@ pub(super) fn undelayed(load: &LoadRecord, name: &MetricName) -> Option<f64> {
 }
 
 /// Splits `http/latency-mean`, a statistic that is a metric of its own.
-pub(super) fn named_statistic(name: &MetricName) -> Option<(String, Aggregation)> {
+pub(crate) fn named_statistic(name: &MetricName) -> Option<(String, Aggregation)> {
     let (base, statistic) = name.metric.rsplit_once('-')?;
     Some((format!("{}/{base}", name.provider), Aggregation::parse(statistic)?))
 }

@@ -132,7 +132,7 @@ fn a_row_needs_its_number_of_loops_even_if_they_pass_without_data() {
 
 #[test]
 fn an_inconclusive_newest_loop_decides_nothing() {
-    let undecided = "no data, which leaves the objective undecided: an empty result";
+    let undecided = "no data, which leaves the SLO undecided: an empty result";
     for rule in [LoopRule::Consecutive(2), LoopRule::FailureLimit(0)] {
         let newest = Absent(NoDataPolicy::Inconclusive);
         assert_eq!(judged(rule, &[GOOD, newest]), (Inconclusive, undecided.to_owned()));
@@ -214,7 +214,7 @@ fn failure_limit_is_the_maximum_of_failed_loops() {
     assert_eq!(limit(&[BAD, BAD, BAD, GOOD]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Absent(Pass)]).0, Violated);
     let undecided = Absent(NoDataPolicy::Inconclusive);
-    let open = "no data, which leaves the objective undecided: an empty result";
+    let open = "no data, which leaves the SLO undecided: an empty result";
     assert_eq!(limit(&[BAD, BAD, BAD, undecided]), (Violated, format!("{open}; {over}")));
     // An inconclusive loop does not count as failed; one that fails by its policy does.
     assert_eq!(limit(&[BAD, BAD, undecided, Absent(Pass), Unassessed, GOOD]).0, Satisfied);
@@ -323,7 +323,7 @@ fn a_reassessed_loop_has_one_record() {
     keep(&mut loops, &again);
     assert_eq!(loops, [record(1, 2), again]);
     keep(&mut loops, &record(3, 5));
-    assert_eq!(loops, [record(3, 5)], "loops with other objectives go");
+    assert_eq!(loops, [record(3, 5)], "loops with other SLOs go");
 }
 
 #[test]

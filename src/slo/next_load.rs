@@ -20,7 +20,9 @@ pub(crate) fn next_load(insights: &Insights) -> NextLoad {
     let Some(took) = loads.map(|load| load.duration.0).max() else { return NextLoad::Same };
     let longer = |verdict: &Verdict| {
         let requests = requests(insights, verdict)?;
-        let all = requests.saturating_add(verdict.needs?.requests);
+        // As many requests as before decide most runs: the same load is enough.
+        let missing = verdict.needs.map(|needs| needs.requests).filter(|missing| *missing > 0)?;
+        let all = requests.saturating_add(missing);
         Some(LongerLoad { objective: name(verdict), requests: all, times: all as f64 / requests as f64, took })
     };
     let longest = open().filter_map(longer).max_by(|a, b| a.times.total_cmp(&b.times));
@@ -31,6 +33,10 @@ pub(crate) fn next_load(insights: &Insights) -> NextLoad {
 fn is_too_close(verdict: &Verdict) -> bool {
     let has_method = verdict.method.is_some_and(|method| method != Method::Point);
     let Some([low, high]) = verdict.interval.filter(|_| has_method && verdict.needs.is_none()) else { return false };
+    if low.is_none() && high.is_none() {
+        // Nothing is known about the value.
+        return false;
+    }
     // An interval on one side of the limit was held back for another reason, such as requests of unknown origin.
     match verdict.bound {
         Bound::Upper => low.is_none_or(|low| low <= verdict.limit) && high.is_none_or(|high| high > verdict.limit),

@@ -5,7 +5,7 @@
 
 use super::assess::decide;
 use super::comparison::{Comparison, comparison};
-use super::{load_validity, unknown_origin};
+use super::{failed_requests, load_validity, unknown_origin};
 use crate::metrics::MetricsView;
 use crate::metrics::missing::Recorded;
 use crate::model::insights::Insights;
@@ -111,7 +111,10 @@ fn judge(insights: &Insights, version: usize, slo: &Slo) -> Verdict {
     };
     if is_within {
         let of_candidate = unknown_origin::doubt(insights, version, name, Bound::Upper, own);
-        let doubt = of_candidate.or_else(|| unknown_origin::doubt(insights, BASELINE, name, Bound::Lower, least));
+        let of_origin = of_candidate.or_else(|| unknown_origin::doubt(insights, BASELINE, name, Bound::Lower, least));
+        let of_errors = failed_requests::doubt_of_comparison(load(version), load(BASELINE), name, &label);
+        let of_errors = || of_errors.or_else(|| failed_requests::doubt(insights, version, name, Bound::Upper, own));
+        let doubt = of_origin.or_else(of_errors);
         if let Some(reason) = doubt {
             verdict.verdict = Outcome::Inconclusive;
             verdict.reason.push_str(&format!("; {reason}"));
@@ -119,16 +122,14 @@ fn judge(insights: &Insights, version: usize, slo: &Slo) -> Verdict {
         // Delays of the load generator in version 0 make a slower candidate look as fast.
         let undelayed = |version: usize| load(version).and_then(|load| load_validity::undelayed(load, name));
         let without = undelayed(BASELINE)
-            .filter(|_| comparison == Comparison::Ratio)
             .and_then(|baseline| compared(comparison, undelayed(version).unwrap_or(candidate_value), baseline));
         if let Some(without) = without.filter(|without| !Bound::Upper.admits(*without, limit)) {
             verdict.verdict = Outcome::Inconclusive;
-            let (without, limit) = show_pair(without, limit);
-            verdict.reason.push_str(&format!(
-                ", but {without} times without the delays of the load generator, beyond {limit} times: it sent requests to {label} late \
-                 although a connection was free"
-            ));
+            verdict.reason.push_str(&without_delays(comparison, without, limit, &label));
         }
+    } else if let Some(reason) = failed_requests::no_baseline(load(BASELINE), name, &label) {
+        verdict.verdict = Outcome::Inconclusive;
+        verdict.reason.push_str(&format!("; {reason}"));
     } else if let Some(reason) = load(version).and_then(|load| load_validity::own_delay(load, name, own)) {
         verdict.verdict = Outcome::Inconclusive;
         verdict.reason.push_str(&format!(", {reason}"));
@@ -163,9 +164,30 @@ fn explain(
             format!("{metric} is {value} times that of {label} {values}, {relation} the limit of {limit} times")
         }
         Comparison::Difference => {
-            let signed = |text: String| if text.starts_with('-') || text == "0" { text } else { format!("+{text}") };
             let (value, limit) = (signed(value), signed(limit));
             format!("{metric} differs from that of {label} by {value} {values}, {relation} the limit of {limit}")
         }
     }
 }
+
+/// Describes a value that exceeds the limit without the load generator's own delays in version 0.
+fn without_delays(comparison: Comparison, value: f64, limit: f64, label: &str) -> String {
+    let (value, limit) = show_pair(value, limit);
+    let (value, limit) = match comparison {
+        Comparison::Ratio => (format!("{value} times"), format!("{limit} times")),
+        Comparison::Difference => (signed(value), signed(limit)),
+    };
+    format!(
+        ", but {value} without the delays of the load generator, above the limit of {limit}: it sent requests to {label} late although a \
+         connection was free"
+    )
+}
+
+/// Adds the sign of a positive difference.
+fn signed(text: String) -> String {
+    if text.starts_with('-') || text == "0" { text } else { format!("+{text}") }
+}
+
+#[cfg(test)]
+#[path = "relative_tests.rs"]
+mod tests;

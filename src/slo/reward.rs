@@ -6,6 +6,7 @@
 
 use super::compare::versions;
 use super::comparison::comparison;
+use super::failed_requests;
 use super::judge::judge_objectives;
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
@@ -88,9 +89,11 @@ fn judge_one(
     if satisfied.is_empty() {
         return verdict(Vec::new(), format!("{metric}: no version satisfies all SLOs"));
     }
+    let is_of_errors =
+        |version: usize| metric.name().is_ok_and(|name| failed_requests::is_of_errors(insights, version, name));
     let value = |version: usize| match MetricsView::new(insights, version).resolve(metric).reading {
-        Reading::Value(value) => Some(value).filter(|value| value.is_finite()),
-        Reading::Missing(_) => None,
+        Reading::Value(value) if !is_of_errors(version) => Some(value),
+        _ => None,
     };
     let values: Vec<(usize, f64)> = satisfied.iter().filter_map(|version| Some((*version, value(*version)?))).collect();
     let is_better = |a: f64, b: f64| if goal == Goal::Max { a > b } else { a < b };
@@ -124,7 +127,11 @@ fn judge_one(
         several => {
             let labels: Vec<String> = several.iter().map(|version| insights.version_label(*version)).collect();
             let labels = labels.join(" or ");
-            format!("{metric} of {labels} is the {word}: the samples do not tell them apart ({})", values_text())
+            let why = match has_unknown(insights, metric) {
+                true => "responses of unknown origin may have come from any of them",
+                false => "the samples do not tell them apart",
+            };
+            format!("{metric} of {labels} is the {word}: {why} ({})", values_text())
         }
     };
     verdict(all, reason)
@@ -140,6 +147,9 @@ fn is_shown_worse(
     confidence: Confidence,
 ) -> bool {
     let Some(comparison) = comparison(metric) else { return false };
+    if has_unknown(insights, metric) {
+        return false;
+    }
     let [baseline, candidate] = [best.min(other), best.max(other)];
     let mut pair = versions([(insights, baseline), (insights, candidate)]);
     if baseline != 0 {
@@ -162,75 +172,13 @@ fn is_shown_worse(
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::slo::confidence::testing::{TestLoad, insights, objectives};
-
-    const CONFIDENCE: Confidence = Confidence { level: 0.95, burst: Confidence::DEFAULT_BURST, is_strict: false };
-
-    /// Versions whose latencies are these multiples of the same, and their errors per interval of 100 requests.
-    fn versions_of(loads: &[(u64, u64)]) -> Insights {
-        let load = |(times, errors): &(u64, u64)| {
-            let mut load = TestLoad::with_errors(40, 100, |_| *errors);
-            load.intervals.iter_mut().flat_map(|(latencies, _)| latencies).for_each(|micros| *micros *= times);
-            load
-        };
-        insights(&loads.iter().map(load).collect::<Vec<_>>())
-    }
-
-    fn best(insights: &Insights, rewards: &Rewards, confidence: Option<&Confidence>) -> Vec<RewardVerdict> {
-        let slos = Objectives { confidence: None, ..objectives(&[("http/error-rate", 0.5)], &[], &[]) };
-        judge(insights, &judge_objectives(insights, &slos).verdicts, rewards, confidence)
-    }
-
-    fn min(metric: &str) -> Rewards {
-        Rewards { min: vec![metric.into()], ..Rewards::default() }
-    }
-
-    #[test]
-    fn the_best_satisfied_version_wins_and_one_that_violates_an_slo_is_never_named() {
-        let insights = versions_of(&[(3, 0), (2, 0), (1, 90)]);
-        for confidence in [None, Some(&CONFIDENCE)] {
-            for metric in ["http/latency-p50", "http/latency-p95"] {
-                let rewards = Rewards { max: vec![metric.into()], ..min(metric) };
-                let all = best(&insights, &rewards, confidence);
-                assert_eq!(all.iter().map(|reward| reward.best.clone()).collect::<Vec<_>>(), [[0], [1]], "{all:?}");
-                assert_eq!(winners(&all), RewardsWinners { max: vec![0], min: vec![1] });
-                assert!(!all[1].reason.contains("version 2"), "{all:?}");
-            }
-        }
-        let none = best(&versions_of(&[(1, 90), (2, 90)]), &min("http/latency-mean"), None);
-        assert_eq!((none[0].best.len(), winners(&none).min), (0, vec![-1]));
-        assert_eq!(none[0].reason, "http/latency-mean: no version satisfies all SLOs");
-    }
-
-    #[test]
-    fn versions_that_are_not_told_apart_are_both_named() {
-        let insights = versions_of(&[(2, 0), (2, 0), (3, 0)]);
-        let by_value = best(&insights, &min("http/latency-p95"), None);
-        assert_eq!(by_value[0].best, [0]);
-        let open = best(&insights, &min("http/latency-p95"), Some(&CONFIDENCE));
-        assert_eq!((open[0].best.clone(), winners(&open).min), (vec![0, 1], vec![-1]), "{open:?}");
-        assert_eq!(open[0].confidence, Some(0.95));
-        // Nothing shows how sure a count or a missing value is.
-        let count = best(&insights, &min("http/error-count"), Some(&CONFIDENCE));
-        assert_eq!(count[0].best, [0, 1, 2]);
-        let absent = best(&insights, &min("prom/cost"), Some(&CONFIDENCE));
-        assert_eq!(absent[0].best.len(), 0);
-    }
-
-    #[test]
-    fn a_version_that_loses_its_verdicts_is_withdrawn() {
-        let mut insights = versions_of(&[(3, 0), (2, 0)]);
-        let slos = objectives(&[("http/error-rate", 0.5)], &[], &[]);
-        insights.verdicts = judge_objectives(&insights, &slos).verdicts;
-        insights.reward_verdicts = judge(&insights, &insights.verdicts, &min("http/latency-p95"), Some(&CONFIDENCE));
-        insights.rewards_winners = Some(winners(&insights.reward_verdicts));
-        assert_eq!(named(&insights, &insights.reward_verdicts[0]), [1]);
-        insights.verdicts[1].verdict = Outcome::Inconclusive;
-        assert!(named(&insights, &insights.reward_verdicts[0]).is_empty());
-        withdraw(&mut insights);
-        assert_eq!(insights.rewards_winners.as_ref().unwrap().min, [-1]);
-    }
+/// Returns true if some responses of the metric's load are of unknown origin.
+fn has_unknown(insights: &Insights, metric: &MetricRef) -> bool {
+    let Ok(name) = metric.name() else { return false };
+    let unknown = insights.unknown_version.and_then(|version| insights.load.get(version)?.get(&name.provider));
+    unknown.is_some_and(|unknown| unknown.counts.requests > 0)
 }
+
+#[cfg(test)]
+#[path = "reward_tests.rs"]
+mod tests;

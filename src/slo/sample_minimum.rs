@@ -5,6 +5,7 @@
 
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
+use crate::model::metric_name::Aggregation;
 use crate::model::slo::{Outcome, Verdict};
 
 /// Makes verdicts on fewer than `minimum` samples inconclusive, and says how many are missing. The matrix is built from the verdicts later.
@@ -33,13 +34,38 @@ fn samples(verdict: &Verdict, insights: &Insights) -> Option<u64> {
     }
 }
 
+/// Returns a note on each percentile of so few samples that it is their maximum. Verdicts with confidence say this themselves.
+pub(crate) fn sparse_percentiles(verdicts: &[Verdict]) -> Vec<String> {
+    let mut notes: Vec<String> = verdicts.iter().filter_map(sparse_percentile).collect();
+    // Versions under the same load have the same note.
+    notes.dedup();
+    notes
+}
+
+fn sparse_percentile(verdict: &Verdict) -> Option<String> {
+    let (samples, Aggregation::Percentile(p)) = (verdict.samples?, verdict.metric.name().ok()?.distribution()?.1)
+    else {
+        return None;
+    };
+    let is_point = verdict.value.is_some() && verdict.confidence.is_none() && p < 100.0;
+    let needed = (100.0 / (100.0 - p) - 1e-6).ceil();
+    let is_sparse = is_point && samples > 0 && (samples as f64) < needed;
+    is_sparse.then(|| {
+        format!(
+            "{}: with {samples} sample{}, this percentile is just the maximum; at least {needed} are needed",
+            verdict.metric,
+            if samples == 1 { "" } else { "s" }
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::load::LoadRecord;
     use crate::model::metric::{MetricMeta, MetricType};
     use crate::model::number::Number;
-    use crate::model::slo::{Slo, SloLimits};
+    use crate::model::slo::{Bound, Slo, SloLimits};
     use crate::slo::assess::assess;
 
     #[test]
@@ -79,5 +105,54 @@ mod tests {
         // The samples of `p/m` are unknown.
         assert_eq!(outcomes, [Inconclusive, Inconclusive, Satisfied, Inconclusive]);
         assert_eq!(reason, "http/latency-mean rests on 40 of at least 100 samples: 60 are missing");
+    }
+
+    #[test]
+    fn a_comparison_rests_on_the_version_with_fewer_requests() {
+        let load = |requests: u64| {
+            let mut load = LoadRecord::default();
+            load.counts.requests = requests;
+            [("http".to_owned(), load)].into()
+        };
+        let slo = Slo { metric: "http/error-rate".into(), limit: Number(0.0) };
+        for (requests, least) in [([40, 400], 40), ([400, 30], 30)] {
+            let insights = Insights { num_versions: 2, load: requests.map(load).to_vec(), ..Insights::default() };
+            let compared = Verdict {
+                reference: Some(0),
+                value: Some(0.0),
+                verdict: Outcome::Satisfied,
+                ..Verdict::undecided(&slo, Bound::Upper, 1)
+            };
+            let mut assessment = Assessment { verdicts: vec![compared], ..Assessment::default() };
+            apply(&mut assessment, &insights, 100);
+            let [verdict] = assessment.verdicts.as_slice() else { panic!("{assessment:?}") };
+            assert_eq!(verdict.verdict, Outcome::Inconclusive, "{requests:?}");
+            assert!(verdict.reason.contains(&format!(" rests on {least} of at least 100 ")), "{}", verdict.reason);
+        }
+    }
+
+    #[test]
+    fn a_percentile_that_is_the_maximum_has_a_note() {
+        let verdict = |metric: &str, samples| {
+            let slo = Slo { metric: metric.into(), limit: Number(1.0) };
+            Verdict { value: Some(1.0), samples, ..Verdict::undecided(&slo, Bound::Upper, 0) }
+        };
+        let is_noted = |metric: &str, samples| !sparse_percentiles(&[verdict(metric, samples)]).is_empty();
+        for (metric, needed) in [
+            ("http/latency-p99", 100),
+            ("http/latency-p99.9", 1000),
+            ("grpc/latency/p95", 20),
+            ("http/latency-p97", 34),
+        ] {
+            assert!(is_noted(metric, Some(needed - 1)) && !is_noted(metric, Some(needed)), "{metric}");
+        }
+        assert!(!is_noted("http/latency-p100", Some(5)) && !is_noted("http/latency-mean", Some(1)));
+        assert!(!is_noted("http/latency-p99", None));
+        let sure = Verdict { confidence: Some(0.95), ..verdict("http/latency-p99", Some(5)) };
+        assert!(sparse_percentiles(&[sure]).is_empty());
+        insta::assert_snapshot!(
+            sparse_percentiles(&[verdict("http/latency-p99", Some(10))]).join("\n"),
+            @"http/latency-p99: with 10 samples, this percentile is just the maximum; at least 100 are needed"
+        );
     }
 }

@@ -188,16 +188,23 @@ fn reason(insights: &Insights, verdict: &Verdict) -> String {
     match verdict.value.filter(|value| !verdict.bound.admits(*value, verdict.limit)) {
         Some(value) if verdict.verdict == Outcome::Violated && verdict.reference.is_none() => {
             let unit = MetricsView::new(insights, verdict.version).resolve(metric).unit;
-            let unit = unit.map(|unit| format!(" {}", if unit == MSEC { "ms" } else { unit })).unwrap_or_default();
-            let (value, limit) = show_pair(value, verdict.limit);
-            let sign = match verdict.bound {
-                Bound::Upper => ">",
-                Bound::Lower => "<",
-            };
-            format!("{version}{metric} {value}{unit} {sign} {limit}{unit}")
+            format!("{version}{metric} {}", beside_limit(value, verdict.bound, verdict.limit, unit))
         }
         _ => sentence(insights, verdict),
     }
+}
+
+/// Compares a value with its limit: `20.20 ms > 2 ms`.
+pub(crate) fn beside_limit(value: f64, bound: Bound, limit: f64, unit: Option<&str>) -> String {
+    let unit = unit.map(|unit| format!(" {}", if unit == MSEC { "ms" } else { unit })).unwrap_or_default();
+    let sign = match (bound, bound.admits(value, limit)) {
+        (Bound::Upper, true) => "<=",
+        (Bound::Upper, false) => ">",
+        (Bound::Lower, true) => ">=",
+        (Bound::Lower, false) => "<",
+    };
+    let (value, limit) = show_pair(value, limit);
+    format!("{value}{unit} {sign} {limit}{unit}")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod http;
 mod listed_object;
 mod loadgen;
+pub(crate) mod metric_list;
 pub mod notify;
 pub mod permissions;
 pub mod ready;
@@ -39,6 +40,7 @@ use crate::model::insights::Insights;
 use crate::model::metric_name::MetricRef;
 use crate::model::object::Permission;
 use crate::model::objectives::Objectives;
+use crate::model::reward::Rewards;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Event, Files};
 use crate::redact::{RequestSecrets, redact_task_with};
@@ -222,12 +224,14 @@ pub struct TaskFacts {
 }
 
 /// Metrics of one provider that a task will measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// First part of their names.
     pub provider: String,
     /// The rest of their names.
     pub metrics: MetricNames,
+    /// Names of the measured versions, in order; `None` for a version without a name.
+    pub versions: Vec<Option<String>>,
 }
 
 /// A parsed task, ready to run.
@@ -255,6 +259,11 @@ pub trait Task: Send + Sync {
 
     /// Returns the objectives that it judges.
     fn judges(&self) -> Option<&Objectives> {
+        None
+    }
+
+    /// Returns the metrics by which it finds the best version.
+    fn rewards(&self) -> Option<&Rewards> {
         None
     }
 
@@ -331,7 +340,7 @@ pub struct TaskKind {
     pub name: &'static str,
     /// Names in the `tasks` value; each is also the key of its values.
     pub value_names: &'static [&'static str],
-    /// Summary for help and README, in one line.
+    /// Summary for help and manual, in one line.
     pub summary: &'static str,
     /// Builds spec entries from the values with this key; paths of errors start below the key.
     pub from_values: fn(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>,

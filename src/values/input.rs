@@ -24,6 +24,8 @@ pub struct InputError {
     pub hint: Option<String>,
     /// True if the field's name is unknown or its type is wrong. Such mistakes are independent of other fields.
     pub(crate) is_mistyped: bool,
+    /// Kind of an unknown name if the message leaves out the known ones, because one of them is near.
+    pub(crate) unlisted: Option<Unknown>,
 }
 
 impl std::error::Error for InputError {}
@@ -40,7 +42,14 @@ impl fmt::Display for InputError {
 impl InputError {
     /// Creates an error at `path`.
     pub fn new(path: impl Into<FieldPath>, message: impl Into<String>) -> Self {
-        Self { origin: None, path: path.into(), message: message.into(), hint: None, is_mistyped: false }
+        Self {
+            origin: None,
+            path: path.into(),
+            message: message.into(),
+            hint: None,
+            is_mistyped: false,
+            unlisted: None,
+        }
     }
 
     /// Creates an error about a whole source: a file or a flag.
@@ -70,6 +79,14 @@ impl InputError {
             Some(hint) => format!("{self} ({hint})"),
             None => self.to_string(),
         }
+    }
+
+    /// Returns the path of the field that has the known names, if the message leaves them out.
+    pub(crate) fn unlisted(&self) -> Option<FieldPath> {
+        self.unlisted.map(|kind| match kind {
+            Unknown::Field => self.path.parent(),
+            Unknown::Variant => self.path.clone(),
+        })
     }
 
     /// Moves the error below `prefix`.
@@ -176,17 +193,17 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
     };
     match unknown_name(message) {
         Some((kind, name, expected)) => {
-            let known = expected.join(", ");
-            let error = match kind {
-                Unknown::Variant => {
-                    InputError::new(parent(&name), format!("`{name}` is not valid; expected one of {known}"))
-                }
-                Unknown::Field => InputError::new(
-                    parent(&name).key(&name),
-                    format!("unknown field `{name}`; expected one of {known}"),
-                ),
+            let suggestion = did_you_mean(&name, expected.iter().map(String::as_str));
+            // A long list hides the name that was meant.
+            let known = match &suggestion {
+                Some(_) => String::new(),
+                None => format!("; expected one of {}", expected.join(", ")),
             };
-            error.with_suggestion(&name, expected.iter().map(String::as_str))
+            let error = match kind {
+                Unknown::Variant => InputError::new(parent(&name), format!("`{name}` is not valid{known}")),
+                Unknown::Field => InputError::new(parent(&name).key(&name), format!("unknown field `{name}`{known}")),
+            };
+            InputError { unlisted: suggestion.is_some().then_some(kind), hint: suggestion, ..error }
         }
         None => {
             let text = match message.split_once(", expected ") {
@@ -217,7 +234,8 @@ fn is_secret(path: &FieldPath) -> bool {
 }
 
 /// Kind of an unknown name.
-enum Unknown {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
     Field,
     Variant,
 }
@@ -266,10 +284,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_path_and_the_nearest_one() {
         let error = typed::<Outer>(&json!({"numrequests": 1}), "http").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "http.numrequests: unknown field `numrequests`; expected one of numRequests, inner"
-        );
+        assert_eq!(error.to_string(), "http.numrequests: unknown field `numrequests`");
         assert_eq!(error.hint.as_deref(), Some("did you mean `numRequests`?"));
     }
 

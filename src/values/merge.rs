@@ -51,6 +51,13 @@ pub enum Source {
     },
     /// A flag or an argument of the command itself that stands for values: `path=JSON,…`.
     Argument(String),
+    /// A flag or an argument of `run` that stands for values.
+    Short {
+        /// Its name, for messages.
+        flag: &'static str,
+        /// The values.
+        values: Map<String, Value>,
+    },
 }
 
 impl Source {
@@ -62,7 +69,7 @@ impl Source {
             Self::Set(_) => 2,
             Self::SetString(_) => 3,
             Self::SetFile { .. } => 4,
-            Self::Argument(_) => 5,
+            Self::Argument(_) | Self::Short { .. } => 5,
         }
     }
 }
@@ -85,6 +92,11 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
                     Ok(map) => overlay(&mut values, map),
                     Err(error) => errors.push(error),
                 }
+                continue;
+            }
+            Source::Short { flag, values: map } => {
+                origins.push_flag(flag, Value::Object(map.clone()));
+                overlay(&mut values, map.clone());
                 continue;
             }
             Source::SetJson(text) | Source::Argument(text) => ("--set-json", text, Kind::Json),

@@ -10,6 +10,7 @@ pub(crate) mod mistakes;
 pub(crate) mod origin;
 pub(crate) mod origins;
 mod set;
+pub(crate) mod slo_text;
 
 pub use digest::DigestKey;
 pub use merge::{Source, Values, merge, overlay, without_nulls};

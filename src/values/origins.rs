@@ -7,6 +7,9 @@ use super::input::{InputError, InputErrors};
 use super::origin::Origin;
 use crate::model::path::{FieldPath, Segment};
 
+/// Maximum number of paths in the description of a flag.
+const MAX_PATHS: usize = 20;
+
 /// Fields that each source of the values sets, in the order of precedence.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<Layer>);
@@ -60,6 +63,21 @@ impl Origins {
         InputError { origin: origin.or(error.origin), ..error }
     }
 
+    /// Describes each source: a file by its name, and a flag by the paths that it sets.
+    pub(crate) fn describe(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|layer| match layer {
+            Layer::File { name, .. } => format!("values of {name}"),
+            Layer::Flag { name, values } => {
+                let mut paths = Vec::new();
+                leaves(values, &FieldPath::root(), &mut paths);
+                let more = paths.len().saturating_sub(MAX_PATHS);
+                paths.truncate(MAX_PATHS);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                format!("{name} sets {}{more}", paths.join(", "))
+            }
+        })
+    }
+
     fn has_files(&self) -> bool {
         self.0.iter().any(|layer| matches!(layer, Layer::File { .. }))
     }
@@ -72,6 +90,14 @@ impl Origins {
             let is_whole = matched.depth == steps.len();
             (matched.depth, is_whole || matches!(self.0[*at], Layer::File { .. }), *at)
         })
+    }
+}
+
+/// Collects the paths of values. Lists are values.
+fn leaves(value: &Value, at: &FieldPath, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, &at.clone().key(key), paths)),
+        _ => paths.push(at.to_string()),
     }
 }
 

@@ -79,14 +79,14 @@ fn a_missed_rate_is_inconclusive() {
         "{output:?}"
     );
     let text = cli.run(["report"]).stdout;
-    assert!(text.contains("inconclusive (2 of 2 verdicts open)"), "{text}");
-    assert!(text.contains("INCONCLUSIVE  http/latency-mean (msec) <= 5000 | value "), "{text}");
+    assert!(text.contains("inconclusive (2 of 2 verdicts inconclusive)"), "{text}");
+    assert!(text.contains("inconclusive  http/latency-mean (msec) <= 5000 | value "), "{text}");
     assert!(text.contains("the load achieved "), "{text}");
     let report: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
     assert_eq!(report["summary"]["outcome"], "inconclusive");
     let page = cli.run(["report", "-o", "html"]).stdout;
     assert!(
-        page.contains("Inconclusive")
+        page.contains("2 of 2 SLOs inconclusive")
             && page.contains("the load achieved ")
             && page.contains("below the requested rate")
     );

@@ -39,12 +39,12 @@ fn a_saved_document_is_judged_again_and_assert_follows() {
     let cli = measured(&["tasks={http,assess}", "assess.SLOs.upper.http/error-rate=0.5"]);
     let by_the_value = verdicts(&cli).remove(0);
     assert_eq!((&by_the_value["verdict"], by_the_value.get("interval")), (&json!("satisfied"), None));
-    // The same objectives, with a confidence.
+    // The same SLOs, with a confidence.
     let output = assess(&cli, &["assess.confidence=0.95"]);
     output.exits(0);
     assert_eq!(output.stderr, "SLOs: 1 of 1 satisfied\n");
     assert!(output.stdout.contains("SLO verdicts and their reasons"), "{output:#?}");
-    assert!(output.stdout.contains("note: judged after the run, by `iter8 assess`"), "{output:#?}");
+    assert!(output.stdout.contains("note: judged again after the run"), "{output:#?}");
     let satisfied = verdicts(&cli).remove(0);
     assert_eq!((&satisfied["method"], &satisfied["confidence"]), (&json!("binomial"), &json!(0.95)), "{satisfied}");
     let [low, high] = [0, 1].map(|end| satisfied["interval"][end].as_f64().unwrap());
@@ -113,7 +113,7 @@ fn verdicts_on_earlier_loops_are_kept_only_with_the_same_objectives() {
     let loops = |cli: &CliCase| cli.document()["result"]["insights"]["loops"].as_array().unwrap().len();
     assess(&cli, &["assess.minSamples=10"]).exits(0);
     assert_eq!(loops(&cli), 2);
-    let dropped = "the verdicts on 1 earlier loop are dropped: they are on other objectives";
+    let dropped = "the verdicts on 1 earlier loop are dropped: they judge other SLOs";
     assess(&cli, &["assess.SLOs.upper.http/error-rate=0.1"]).expect(1, &[dropped]);
     assert_eq!(loops(&cli), 1);
     let again = assess(&cli, &["assess.SLOs.upper.http/error-rate=0.1"]);

@@ -300,7 +300,7 @@ fn values_may_be_read_from_a_stream() {
     command.args(["-c", "cat values.yaml | \"$0\" run --dry -f /dev/stdin", ITER8]).current_dir(cli.path(""));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("spec:\n- run: "), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("tasks:\n- run\nrun: "), "{output:?}");
 }
 
 #[test]

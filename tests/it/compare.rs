@@ -32,7 +32,7 @@ fn two_runs_are_compared_and_limits_decide_the_exit_code() {
     let rate = json["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == "http/error-rate").unwrap();
     assert_eq!((&rate["change"], &rate["value"]), (&"higher".into(), &0.25.into()), "{rate}");
     assert_eq!(json["outcome"], Value::Null);
-    for (limit, code, word) in [("0.5", 0, "satisfied"), ("0.1", 1, "VIOLATED"), ("0.26", 5, "INCONCLUSIVE")] {
+    for (limit, code, word) in [("0.5", 0, "satisfied"), ("0.1", 1, "violated"), ("0.26", 5, "inconclusive")] {
         let limit = format!("assess.relative.upper.http/error-rate={limit}");
         let output = cli.run(["compare", "good", "bad", "--set", &limit]);
         output.exits(code);

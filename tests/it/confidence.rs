@@ -41,7 +41,7 @@ fn a_verdict_with_a_confidence_is_satisfied_violated_or_says_what_it_needs() {
     let open = run(&good, "0.001", 5);
     assert_eq!(open["verdict"], "inconclusive", "{open}");
     assert!(open["needs"]["requests"].as_u64().unwrap() > 1_000, "{open}");
-    assert!(open["reason"].as_str().unwrap().contains("at this rate) would tell"), "{open}");
+    assert!(open["reason"].as_str().unwrap().contains("at this rate) would decide"), "{open}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn requests_that_are_probably_not_meant_are_noted() {
     }
     let values = format!("http.url={}?id={{{{uuid}}}},http.numRequests=2,http.qps=max", server.url());
     cli.run(["run", "--set", "tasks={http}", "--set", &values]).exits(0);
-    assert!(cli.read("experiment.yaml").contains("`{{uuid}}` in `url` is sent as it is written"));
+    assert!(cli.read("experiment.yaml").contains("`{{uuid}}` in `url` is sent literally"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

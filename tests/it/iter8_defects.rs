@@ -5,6 +5,7 @@
 //! controller), 15 (completion and progress).
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -78,6 +79,8 @@ fn defect_2_errors_before_the_window_do_not_count() {
         |count| count.is_some_and(|count| count >= 10.0),
     );
     let start = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    // The window has whole seconds, so it may begin up to a second after the start: only time lets it contain all that is new.
+    std::thread::sleep(Duration::from_secs(1));
     export(1050);
     prometheus.wait_until("sum(istio_requests_total{destination_workload=\"busy\",response_code=\"200\"})", |sum| {
         sum == Some(1050.0)

@@ -1,8 +1,6 @@
 //! The load engine against servers that behave, stall and misbehave.
 
 use std::collections::BTreeMap;
-#[cfg(target_os = "linux")]
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,29 +12,27 @@ use iter8::load::outcome::LoadOutcome;
 use iter8::load::pacing::{Arrival, Bound, Pacer};
 use iter8::load::plan::{LoadError, LoadPlan};
 use iter8::metrics::histogram::percentile_ms;
-use iter8::model::tls::{Identity, TlsOptions};
 use iter8::ports::LoadProgress;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::authority::Authority;
-use crate::support::cli_case::CliCase;
 use crate::support::echo_server::EchoServer;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply, response};
-const MAX: Arrival = Arrival::Max;
 
-fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {
+pub(crate) const MAX: Arrival = Arrival::Max;
+
+pub(crate) fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {
     LoadPlan { allow_initial_errors: true, ..LoadPlan::new("the server", Pacer::new(arrival, bound), connections) }
 }
 
-fn target(url: &str) -> HttpTarget {
+pub(crate) fn target(url: &str) -> HttpTarget {
     HttpTarget::new(url.parse().unwrap())
 }
 
-async fn load(plan: LoadPlan, target: HttpTarget) -> Result<LoadOutcome, LoadError> {
+pub(crate) async fn load(plan: LoadPlan, target: HttpTarget) -> Result<LoadOutcome, LoadError> {
     run(plan, Arc::new(Http::new(target).unwrap()), CancellationToken::new(), &|_| {}).await
 }
 
-fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
+pub(crate) fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
     outcome.causes.iter().map(|(cause, (count, _))| (cause.name(), *count)).collect()
 }
 
@@ -435,293 +431,4 @@ async fn a_redirect_that_cannot_be_followed_to_its_end_is_an_error() {
     let server = MisbehavingServer::always(Reply::plain(304, ""));
     let redirecting = HttpTarget { redirects: 3, ..target(&server.url()) };
     assert_eq!(load(plan(MAX, Bound::Count(4), 1), redirecting).await.unwrap().counts.errors, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tls_trusts_only_the_configured_authority() {
-    let authority = Authority::new();
-    let server = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("ok"));
-    let url = format!("https://{}/", server.address);
-    let with = |tls| load(plan(MAX, Bound::Count(6), 2), HttpTarget { tls, ..target(&url) });
-    let ca = |authority: &Authority| Some(authority.pem.clone().into_bytes());
-    let trusted = with(TlsOptions { ca: ca(&authority), ..TlsOptions::default() }).await.unwrap();
-    assert_eq!((trusted.responses(), trusted.counts.errors), (6, 0), "{:?}", trusted.causes);
-    let any = with(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap();
-    assert_eq!((any.responses(), any.counts.errors), (6, 0), "{:?}", any.causes);
-    for tls in [TlsOptions::default(), TlsOptions { ca: ca(&Authority::new()), ..TlsOptions::default() }] {
-        let outcome = with(tls).await.unwrap();
-        assert_eq!(causes(&outcome), BTreeMap::from([("tls", 6)]), "{:?}", outcome.causes);
-    }
-    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", plain.local_addr().unwrap());
-    tokio::spawn(async move {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        while let Ok((mut stream, _)) = plain.accept().await {
-            let _ = stream.read(&mut [0; 2048]).await;
-            let _ = stream.write_all(&response(400, "", "plain HTTP here")).await;
-        }
-    });
-    let outcome = load(plan(MAX, Bound::Count(2), 1), target(&url)).await.unwrap();
-    assert_eq!(causes(&outcome), BTreeMap::from([("tls", 2)]), "{:?}", outcome.causes);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_certificate_is_trusted_for_its_name() {
-    for (name, expected) in [("127.0.0.1", None), ("127.0.0.2", Some("tls"))] {
-        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let server = MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| Reply::ok("ok"));
-        let url = format!("https://{}/", server.address);
-        let with = |pem: String| {
-            let tls = TlsOptions { ca: Some(pem.into_bytes()), ..TlsOptions::default() };
-            load(plan(MAX, Bound::Count(4), 2), HttpTarget { tls, ..target(&url) })
-        };
-        let expected: BTreeMap<_, _> = expected.map(|cause| (cause, 4)).into_iter().collect();
-        assert_eq!(causes(&with(certificate.pem()).await.unwrap()), expected, "{name}");
-        let other = with(Authority::new().pem).await.unwrap();
-        assert_eq!(causes(&other), BTreeMap::from([("tls", 4)]));
-        let detail = other.causes.values().next().unwrap().1.to_string();
-        assert!(detail.contains("CA:TRUE") && !detail.contains("Other"), "{detail}");
-    }
-}
-
-/// Error and hint of a load of this server, which must fail.
-async fn tls_error(address: std::net::SocketAddr, trusted: &Authority) -> (String, String) {
-    let tls = TlsOptions { ca: Some(trusted.pem.clone().into_bytes()), ..TlsOptions::default() };
-    let plan = LoadPlan { allow_initial_errors: false, ..plan(MAX, Bound::Count(1), 1) };
-    let error = load(plan, HttpTarget { tls, ..target(&format!("https://{address}/")) }).await.unwrap_err();
-    (error.to_string(), error.hint().unwrap())
-}
-
-/// A server that responds to every handshake with these bytes.
-fn tls_bytes(bytes: &'static [u8]) -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            use std::io::{Read, Write};
-            let _ = stream.read(&mut [0; 2048]).and_then(|_| stream.write_all(bytes));
-        }
-    });
-    address
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_tls_problem_has_its_message_and_hint() {
-    let (servers, clients) = (Authority::new(), Authority::new());
-    let showing = |name: &str, year| {
-        let (certificate, key) = servers.issue_until(name, year);
-        MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| Reply::ok("ok")).address
-    };
-    let strict = MisbehavingServer::secure(servers.server(Some(&clients)), |_| Reply::ok("ok")).address;
-    // An alert: content type 21, version, length, fatal, code.
-    let alert = |bytes| tls_bytes(bytes);
-    for (address, trusted, message, hint) in [
-        (showing("127.0.0.1", 2020), &servers, "the server's certificate expired on 2020-12-31", "renew the server's"),
-        (showing("127.0.0.2", 4000), &servers, "127.0.0.2", "set `serverName` to a name in the"),
-        (showing("127.0.0.1", 4000), &clients, "invalid peer certificate", "set `ca` to the CA that issued"),
-        (strict, &servers, "the server requires a client certificate", "set `cert` and `key` to a client"),
-        (alert(&[21, 3, 3, 0, 2, 2, 70]), &servers, "supports neither TLS 1.2 nor TLS 1.3", "enable TLS 1.2 or 1.3"),
-        (
-            alert(&[21, 3, 3, 0, 2, 2, 120]),
-            &servers,
-            "does not offer the protocol",
-            "enable HTTP/2 at the server, or set `http2: false`",
-        ),
-        (
-            alert(&[21, 3, 3, 0, 2, 2, 48]),
-            &servers,
-            "rejects the client certificate: UnknownCA",
-            "set `cert` and `key`",
-        ),
-        (
-            alert(&[21, 3, 3, 0, 2, 2, 51]),
-            &servers,
-            "rejects the client certificate: DecryptError",
-            "set `cert` and `key`",
-        ),
-        (
-            alert(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            &servers,
-            "the server does not speak TLS",
-            "set a URL with `http://`",
-        ),
-    ] {
-        let (error, next) = tls_error(address, trusted).await;
-        assert!(error.contains(message) && next.contains(hint), "{message}: {error}; {next}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn client_certificates_are_sent() {
-    let (servers, clients) = (Authority::new(), Authority::new());
-    let server = MisbehavingServer::secure(servers.server(Some(&clients)), |_| Reply::ok("ok"));
-    let url = format!("https://{}/", server.address);
-    let (certificate, key) = clients.issue();
-    let identity = Identity { cert: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() };
-    let ca = Some(servers.pem.clone().into_bytes());
-    for (identity, expected) in [(Some(identity), None), (None, Some("tls"))] {
-        let tls = TlsOptions { ca: ca.clone(), identity, skip_verify: false };
-        let outcome = load(plan(MAX, Bound::Count(6), 2), HttpTarget { tls, ..target(&url) }).await.unwrap();
-        let expected: BTreeMap<_, _> = expected.map(|cause| (cause, 6)).into_iter().collect();
-        assert_eq!(causes(&outcome), expected, "{:?}", outcome.causes);
-    }
-}
-
-/// Peak memory in kB of a program that runs a load: a process of its own, as its peak is that of all its threads.
-#[cfg(target_os = "linux")]
-fn peak_of_load(values: &[&str]) -> u64 {
-    let cli = CliCase::new();
-    let mut command = cli.command();
-    command.arg("run").args(["tasks={http}", "http.qps=max"].iter().chain(values).flat_map(|value| ["--set", *value]));
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    let ended = loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        // An exited process has no memory statistics.
-        if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-            peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
-        }
-        match child.try_wait().unwrap() {
-            Some(ended) => break ended,
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
-    assert!(ended.success() && peak > 0, "{ended}");
-    peak
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn memory_does_not_grow_with_the_number_of_requests() {
-    let url = format!("http.url={}", EchoServer::plain().url());
-    let peak = |count: &str| peak_of_load(&[&url, "http.connections=16", &format!("http.numRequests={count}")]);
-    let (few, many) = (peak("10000"), peak("150000"));
-    // A kept record of 100 bytes per request would be 14 MB.
-    assert!(many < few + 6_000, "peak memory grew from {few} to {many} kB");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_connection_that_waits_has_no_read_buffer() {
-    let url = format!("http.url={}", EchoServer::plain().url());
-    let peak =
-        |connections: u64| peak_of_load(&[&url, "http.numRequests=8000", &format!("http.connections={connections}")]);
-    let (few, many) = (peak(100), peak(2_100));
-    let each = many.saturating_sub(few) / 2_000;
-    assert!(each < 10, "{each} kB per connection: the peak grew from {few} to {many} kB");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stall_shows_in_the_document_of_the_program() {
-    // 10,000 requests, 1,000 of them due within the stall: 100 (1 %) wait longer than 900 ms.
-    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2));
-    let url = format!("http.url={}", server.url());
-    let output = tokio::task::spawn_blocking(move || {
-        let cli = CliCase::new();
-        let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=10000", "http.connections=10"];
-        cli.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
-        cli.document()
-    });
-    let document = output.await.unwrap();
-    let values = &document["result"]["insights"]["nonHistMetricValues"][0];
-    let at = |name: &str| values[name][0].as_f64().unwrap_or_else(|| panic!("{name}: {values}"));
-    let (latency, service) = (at("http/latency-p99"), at("http/service-time-p99"));
-    assert_eq!(at("http/request-count"), 10_000.0);
-    // 2 % below the truth at most; a busy machine adds to delays and never takes from them.
-    assert!(latency > 882.0 && latency < 1_150.0, "p99 {latency} ms");
-    assert!(service < 300.0, "p99 of the service time {service} ms");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn limits_of_this_machine_are_not_charged_to_the_service() {
-    let server = MisbehavingServer::scripted(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        Reply::ok("ok")
-    });
-    let url = format!("http.url={}", server.url());
-    let slo = "assess.SLOs.upper.http/error-rate=0.01";
-    let values = ["tasks={http,assess}", &url, "http.qps=max", "http.numRequests=400", "http.connections=100", slo];
-    for (limit, code) in [("-Sn", 0), ("-n", 5)] {
-        let cli = CliCase::new();
-        let mut command = cli.command();
-        let program = command.get_program().to_owned();
-        let mut limited = std::process::Command::new("sh");
-        limited
-            .current_dir(command.get_current_dir().unwrap())
-            .arg("-c")
-            .arg(format!("ulimit {limit} 80; exec \"$@\""));
-        command = limited;
-        command.arg("sh").arg(program).arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let verdict = cli.run(["assert", "-c", "slos"]);
-        verdict.exits(code);
-        if code != 0 {
-            let reason = "requests could not be sent: the load generator ran out of files, ports or memory";
-            assert!(verdict.stdout.contains(reason), "{verdict:#?}");
-            let notes = String::from_utf8_lossy(&output.stderr);
-            assert!(notes.contains("client-limit ×") && notes.contains("use fewer `connections`"), "{notes}");
-        }
-    }
-}
-
-/// Code of `assert` and verdict of a load of 1,000 requests in 2 s whose p95 must be below 30 ms. `disturb` gets the running program.
-#[cfg(target_os = "linux")]
-fn judged(server: &MisbehavingServer, disturb: impl FnOnce(rustix::process::Pid)) -> (Option<i32>, String) {
-    let cli = CliCase::new();
-    let url = format!("http.url={}", server.url());
-    let slo = "assess.SLOs.upper.http/latency-p95=30";
-    let values = ["tasks={http,assess}", &url, "http.qps=500", "http.numRequests=1000", "http.connections=10", slo];
-    let mut command = cli.command();
-    command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    disturb(rustix::process::Pid::from_child(&child));
-    child.wait().unwrap();
-    let verdict = cli.run(["assert", "-c", "slos"]);
-    (verdict.code, verdict.stdout)
-}
-
-/// Suspends a program in the middle of its load.
-#[cfg(target_os = "linux")]
-fn suspend(program: rustix::process::Pid, server: &MisbehavingServer, pause: Duration) {
-    use rustix::process::{Signal, kill_process};
-    server.wait_for_requests(300);
-    kill_process(program, Signal::STOP).unwrap();
-    // As long as the stall of a server that is compared: nothing else ends it.
-    std::thread::sleep(pause);
-    kill_process(program, Signal::CONT).unwrap();
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_violation_by_delays_of_the_program_itself_is_inconclusive() {
-    let pause = Duration::from_millis(400);
-    let server = MisbehavingServer::always(Reply::ok("ok"));
-    let stopped = judged(&server, |program| suspend(program, &server, pause));
-    assert_eq!(stopped.0, Some(5), "{}", stopped.1);
-    assert!(stopped.1.contains("late although a connection was free"), "{}", stopped.1);
-    // The same delay by the service.
-    let server = MisbehavingServer::stalling(pause, 2 * pause);
-    let stalled = judged(&server, |_| {});
-    assert_eq!(stalled.0, Some(1), "{}", stalled.1);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_rate_that_was_missed_while_the_program_was_stopped_is_not_the_services_fault() {
-    let pause = Duration::from_millis(2_500);
-    let server = MisbehavingServer::always(Reply::ok("ok"));
-    let stopped = judged(&server, |program| suspend(program, &server, pause));
-    assert_eq!(stopped.0, Some(5), "{}", stopped.1);
-    assert!(stopped.1.contains("the load generator was stopped or got no CPU time for"), "{}", stopped.1);
-    // The same stall of the service. The p95 violates its limit, but the missed rate comes first.
-    let server = MisbehavingServer::stalling(Duration::from_millis(600), Duration::from_millis(600) + pause);
-    let stalled = judged(&server, |_| {});
-    assert_eq!(stalled.0, Some(5), "{}", stalled.1);
-    assert!(stalled.1.contains("too few connections, or the service cannot keep up"), "{}", stalled.1);
 }

@@ -172,7 +172,7 @@ fn reports_count_requests_that_were_sent_again() {
     let document = cli.document();
     assert!(document.to_string().contains("\"resent\":11"), "{document}");
     assert!(document.to_string().contains("requests were sent again 11 times"), "{document}");
-    for (format, expected) in [("text", "dropped | resent"), ("html", ">Resent<"), ("json", "\"resent\": 11")] {
+    for (format, expected) in [("text", "failed | resent"), ("html", ">Resent<"), ("json", "\"resent\": 11")] {
         let report = cli.run(["report", "-o", format]).exits(0).stdout.clone();
         assert!(report.contains(expected), "{format}: {report}");
     }

@@ -316,15 +316,20 @@ async fn a_timeout_names_the_phase_and_the_hop() {
         (half.url(), &direct, "while reading the body of the response".to_owned(), "service is running"),
         (format!("http://{full}/"), &direct, format!("while connecting to {full}"), "service is running"),
         (secure.clone(), &direct, format!("during the TLS handshake with {silent}"), "set a URL with `http://`"),
-        (secure.clone(), &by(silent), format!("while waiting for proxy {silent} to respond to CONNECT"), "`proxy`"),
-        (plain.clone(), &by(full), format!("while connecting to proxy {full}"), "`proxy`"),
+        (
+            secure.clone(),
+            &by(silent),
+            format!("while waiting for proxy {silent} to respond to CONNECT"),
+            "`http.proxy`",
+        ),
+        (plain.clone(), &by(full), format!("while connecting to proxy {full}"), "`http.proxy`"),
         (
             redirecting.url(),
             &direct,
             format!("while waiting for the response of redirect target {silent}"),
-            "`followRedirects`",
+            "`http.followRedirects`",
         ),
-        (away.url(), &direct, format!("while connecting to redirect target {full}"), "`followRedirects`"),
+        (away.url(), &direct, format!("while connecting to redirect target {full}"), "`http.followRedirects`"),
     ] {
         let with = || HttpTarget { transport: transport.clone(), redirects: 5, ..target(&url) };
         let (detail, next) = timed_out(|| Http::new(with()).unwrap()).await;

@@ -311,7 +311,7 @@ fn absent_metrics_are_asserted_by_their_policy() {
         for (answer, policy, code, message) in [
             (absent, Some("fail"), 1, format!("prometheus/errors has no data, which counts as violated: {why}")),
             (absent, Some("pass"), 0, "the SLO is satisfied".to_owned()),
-            (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective undecided: {why}")),
+            (absent, Some("inconclusive"), 5, format!("no data, which leaves the SLO undecided: {why}")),
             (absent, None, 1, format!("prometheus/errors: no data: {why}")),
             // The policy does not apply to errors of the provider.
             ((401, ""), Some("pass"), 1, "prometheus/errors: no value: ".to_owned()),

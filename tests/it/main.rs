@@ -6,25 +6,37 @@ mod assess;
 mod attribution;
 mod bad_input;
 mod chart;
+#[cfg(unix)]
+mod ci_jobs;
 mod compare;
 mod compat;
+#[cfg(unix)]
+mod completion;
 mod confidence;
 mod contributing;
 #[cfg(target_os = "linux")]
 mod controller;
 mod custommetrics;
 mod dependencies;
+#[cfg(unix)]
+mod distribution;
+mod docs;
 mod early_end;
+mod entry_errors;
+mod examples;
 mod experiment;
+mod explain;
 mod failed_loads;
 mod fleet;
 mod go_template;
 mod grpc;
 mod http_task;
+mod http_task_refused;
 mod http_template;
 mod hygiene;
 #[cfg(unix)]
 mod image;
+mod init;
 mod iter8_defects;
 mod iter8_documents;
 #[cfg(target_os = "linux")]
@@ -34,18 +46,25 @@ mod load;
 mod load_books;
 mod load_counts;
 mod load_http1;
+mod load_program;
+mod load_tls;
 mod load_transports;
 mod loops;
 #[cfg(target_os = "linux")]
 mod mesh;
+mod metric_names;
+mod misread_flags;
 mod mistakes;
 mod notify;
+mod one_line;
+mod output_files;
 mod pipeline;
 mod program;
 mod prometheus;
-mod readme;
 mod record;
+mod reference;
 mod report;
+mod rewards;
 #[cfg(target_os = "linux")]
 mod rollout;
 mod routing;

@@ -370,7 +370,7 @@ fn github_gets_less_of_a_report_that_is_too_large_with_a_note() {
         let whole = run(tasks, 3, template);
         assert!(notes(&cli) == "null" && whole["result"]["insights"]["histMetricValues"].is_array());
         let reduced = run(tasks, 40, template);
-        assert!(notes(&cli).contains("it was sent without the metrics that have no objective"), "{}", notes(&cli));
+        assert!(notes(&cli).contains("it was sent without the metrics that have no SLO"), "{}", notes(&cli));
         let metrics = reduced["result"]["insights"]["nonHistMetricValues"][0].as_object().unwrap();
         assert_eq!(metrics.keys().collect::<Vec<_>>(), ["http-service-0/latency-p99"]);
     }
@@ -412,13 +412,13 @@ fn a_bare_entry_is_a_get_that_must_succeed() {
 /// The values `slack` and `github` keep their defaults, and the document says so.
 #[test]
 fn the_defaults_of_values_are_written_into_the_spec() {
-    let cli = CliCase::new();
-    let set = "tasks={slack,github},slack.url=http://h/,github.owner=o,github.repo=r,github.tokenEnv=HOME";
-    let output = cli.run(["run", "--dry", "--set", set]);
-    for (payload, count) in
-        [("method: POST", 2), ("softFailure: true", 2), ("payload: slack", 1), ("payload: github", 1)]
-    {
-        assert_eq!(output.stdout.matches(payload).count(), count, "{payload}: {}", output.stdout);
+    let github = json!({"owner": "o", "repo": "r", "tokenEnv": "HOME"});
+    let values = json!({"tasks": ["slack", "github"], "slack": {"url": "http://h/"}, "github": github});
+    let spec = iter8::app::resolve::spec_from_values(&values).unwrap().spec;
+    for (task, payload) in spec.iter().zip(["slack", "github"]) {
+        let with = task.with.as_ref().unwrap();
+        let defaults = [&with["method"], &with["softFailure"], &with["payload"]];
+        assert_eq!(defaults, [&json!("POST"), &json!(true), &json!(payload)], "{with}");
     }
 }
 

@@ -1,32 +1,33 @@
-//! The whole program: its help, its tables and the README agree with the code.
+//! The whole program: its help, its tables and the manual agree with the code.
 
 use iter8::cli::exit::Exit;
 use iter8::tasks::registry::TASKS;
 
 use crate::support::cli_case::CliCase;
+use crate::support::files;
 use crate::support::markdown::table_rows;
 use crate::support::transcript::transcript;
 
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+/// Rows of a table of a page.
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    table_rows(&files::text(&files::root().join(page)), heading)
 }
 
 #[test]
 fn the_readme_lists_all_exit_codes() {
-    let expected: Vec<_> = Exit::DESCRIPTIONS
-        .iter()
-        .map(|(exit, meaning)| vec![(*exit as u8).to_string(), (*meaning).to_owned()])
-        .collect();
-    assert_eq!(table_rows(&readme(), "Exit codes"), expected);
+    let expected: Vec<_> = Exit::DESCRIPTIONS.iter().map(|(exit, _)| (*exit as u8).to_string()).collect();
+    let rows = table("README.md", "Exit codes");
+    let codes: Vec<_> = rows.iter().flat_map(|row| row[0].split(", ")).collect();
+    assert_eq!(codes, expected);
 }
 
 #[test]
-fn the_readme_lists_all_tasks() {
+fn the_manual_lists_all_tasks() {
     let expected: Vec<_> = TASKS
         .iter()
         .map(|kind| vec![kind.name.to_owned(), kind.value_names.join(", "), kind.summary.to_owned()])
         .collect();
-    assert_eq!(table_rows(&readme(), "Tasks"), expected);
+    assert_eq!(table("docs/concepts/experiment.md", "Tasks"), expected);
 }
 
 #[test]
@@ -75,6 +76,23 @@ fn completion_scripts_are_printed_for_every_shell() {
 fn the_version_is_that_of_the_package() {
     let output = CliCase::new().run(["version", "--short"]);
     assert_eq!(output.stdout.trim(), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_version_is_also_json() {
+    let output = CliCase::new().run(["version", "-o", "json"]);
+    let version: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&version["os"], &version["arch"]), (&std::env::consts::OS.into(), &std::env::consts::ARCH.into()));
+    assert_eq!(version["commit"].as_str().unwrap_or_default(), env!("ITER8_COMMIT"));
+}
+
+#[test]
+fn man_pages_need_a_directory() {
+    let cli = CliCase::new();
+    let output = cli.run(["man", "missing"]);
+    assert_eq!(output.code, Some(4), "{output:?}");
+    assert!(output.stderr.starts_with("error: cannot write man pages to missing\n  caused by: "), "{output:?}");
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn replayed_results_are_marked() {
         let asserted = cli.run(["assert", "-c", "slos"]);
         asserted.exits(0);
         let text = cli.run(["report"]).stdout.contains("Replayed: from a recording");
-        let html = cli.run(["report", "-o", "html"]).stdout.contains("Replayed");
+        let html = cli.run(["report", "-o", "html"]).stdout.contains("replayed from a recording");
         let json: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
         let all = [
             text,

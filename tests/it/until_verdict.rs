@@ -4,10 +4,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sample_model::{SampleConfig, SampleService, VersionConfig, start};
 use serde_json::{Value, json};
 
 use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
+use crate::support::runtime::block_on;
 
 /// Longest duration of the loads: none of them may need it.
 const LONG: &str = "http.duration=5m";
@@ -27,12 +29,19 @@ fn run(cli: &CliCase, values: &[String], more: &[&str]) -> CliOutput {
 
 /// Record of the load of a version.
 fn load(cli: &CliCase, version: usize) -> Value {
-    cli.document()["result"]["insights"]["load"][version]["http"].clone()
+    record(cli, version, "http")
 }
 
+fn record(cli: &CliCase, version: usize, provider: &str) -> Value {
+    cli.document()["result"]["insights"]["load"][version][provider].clone()
+}
+
+/// Reads a duration such as `12.5s` or `1m4s`.
 fn seconds(text: &Value) -> f64 {
     let text = text.as_str().unwrap();
-    text.strip_suffix('s').and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    let figures = text.strip_suffix('s').map_or(("", ""), |text| text.split_once('m').unwrap_or(("0", text)));
+    let number = |figure: &str| figure.parse::<f64>().unwrap_or_else(|_| panic!("{text}"));
+    60.0 * number(figures.0) + number(figures.1)
 }
 
 #[test]
@@ -91,6 +100,67 @@ fn a_service_at_its_limit_runs_until_the_end() {
     assert_eq!(record["requests"], json!(1300));
 }
 
+/// A service whose versions fail this share of their predictions.
+fn grpc_service(error_rates: &[f64]) -> SampleService {
+    let classifier = SampleConfig::default().versions[0].classifier;
+    let version = |(index, error_rate): (usize, &f64)| VersionConfig {
+        error_rate: *error_rate,
+        ..VersionConfig::new(format!("v{index}"), classifier)
+    };
+    let versions = error_rates.iter().enumerate().map(version).collect();
+    block_on(start(SampleConfig { versions, ..SampleConfig::default() })).unwrap()
+}
+
+/// Runs a load of 100 calls/s that ends with its verdict.
+fn run_grpc(cli: &CliCase, service: &SampleService, slos: &Value) -> CliOutput {
+    let data = json!({"model_name": "sklearn-iris", "inputs": [{
+        "name": "input-0", "shape": [1, 4], "datatype": "FP32", "contents": {"fp32_contents": [6.8, 2.8, 4.8, 1.4]},
+    }]});
+    let host = |index: usize| json!({"name": format!("v{index}"), "host": service.versions[index].addr.to_string()});
+    let hosts: Vec<Value> = (0..service.versions.len()).map(host).collect();
+    let values = json!({
+        "tasks": ["grpc", "assess"],
+        "grpc": {
+            "call": "inference.GRPCInferenceService/ModelInfer", "data": data, "versionValues": hosts,
+            "duration": "5m", "rps": 100, "concurrency": 8, "until": "verdict",
+        },
+        "assess": {"confidence": 0.95, "SLOs": slos},
+    });
+    cli.write("values.yaml", &values.to_string());
+    cli.run(["run", "-f", "values.yaml"])
+}
+
+#[test]
+fn calls_of_grpc_end_with_their_verdict() {
+    let (cli, service) = (CliCase::new(), grpc_service(&[0.0]));
+    let output = run_grpc(&cli, &service, &json!({"upper": {"grpc/latency/p90": 3_000, "grpc/error-rate": 0.1}}));
+    output.exits(0);
+    let record = record(&cli, 0, "grpc");
+    assert!((10.0..240.0).contains(&seconds(&record["stopped"]["at"])), "{record}");
+    assert_eq!((&record["untilVerdict"], &record["stopped"]["confidence"]), (&json!(true), &json!(0.975)));
+    assert_eq!((record.get("interrupted"), &record["dropped"]), (None, &json!(0)), "{record}");
+    assert_eq!(record["requests"], json!(service.stats()[0].requests));
+    let decisions = record["stopped"]["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), 2, "{record}");
+    assert!(decisions.iter().all(|decision| decision["verdict"] == "satisfied"), "{record}");
+    assert!(output.stderr.contains("of the evidence"), "{}", output.stderr);
+    let verdicts = cli.document()["result"]["insights"]["verdicts"].clone();
+    assert!(verdicts.as_array().unwrap().iter().all(|verdict| verdict["method"] == "always-valid"), "{verdicts}");
+    cli.run(["assert", "-c", "completed,nofailure,slos"]).exits(0);
+}
+
+#[test]
+fn a_candidate_whose_calls_fail_ends_the_load_of_every_version() {
+    let (cli, service) = (CliCase::new(), grpc_service(&[0.0, 0.3]));
+    run_grpc(&cli, &service, &json!({"upper": {"grpc/error-rate": 0.1}})).exits(0);
+    let stopped = [0, 1].map(|version| record(&cli, version, "grpc")["stopped"].clone());
+    let verdicts = stopped.each_ref().map(|stopped| stopped["decisions"][0]["verdict"].clone());
+    assert_eq!(verdicts, [json!("satisfied"), json!("violated")]);
+    let [first, second] = stopped.each_ref().map(|stopped| seconds(&stopped["at"]));
+    assert!((first - second).abs() < 1.0 && first < 60.0, "{first} {second}");
+    cli.run(["assert", "-c", "slos"]).exits(1);
+}
+
 #[test]
 fn a_signal_still_interrupts_the_load() {
     let (cli, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
@@ -117,7 +187,7 @@ fn loads_that_no_verdict_can_end_are_rejected_before_they_run() {
         (&[LONG, p95, "tasks={http}"], "http.until: `verdict` requires a later `assess` with a `confidence`"),
         (
             &[LONG, "assess.SLOs.upper.http/latency-mean=50"],
-            "http.until: no objective on `http` can be decided before the end of the load",
+            "http.until: no SLO on `http` can be decided before the end of the load",
         ),
         (&[LONG, p95, "http.until=never"], "http.until: `never` is not a valid end; expected `verdict`"),
         (&[LONG, p95, "http.endpoints.a.until=verdict"], "only allowed at the top level of the task"),

@@ -219,7 +219,7 @@ async fn untrusted_certificates_are_rejected() {
     assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file contains no usable PEM certificate");
     let plain = EchoServer::plain();
     let end = send(get(format!("https://{}/", plain.address))).await;
-    assert_fault(end, WebErrorKind::Tls(TlsProblem::NoTls), "InvalidContentType");
+    assert_fault(end, WebErrorKind::Tls(TlsProblem::NoTls), "the server does not speak TLS on this port");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 ALPHA = 0.05
-# Below this many effective requests over a limit, those over p90 tell more of their dependence.
+# Below this many effective requests over a limit, those over a lower latency tell more of their dependence.
 FEW = 20
 # Seconds before a run that are not measured.
 WARM_UP = 5
@@ -54,11 +54,16 @@ def dependence(requests, over):
     return Dependence(max(variance / (total * share * (1 - share)), 1.0), df)
 
 
-def with_tail(requests, over, over_p90, is_above_p90):
-    """Dependence of the requests over a limit; that of those over p90 if they are few and it is larger."""
+def lower_latency(median, p90, limit):
+    """Latency whose exceedances stand in for those of a limit above p90: the middle to the median on a log scale, at least p90."""
+    return max(p90, math.sqrt(median * limit))
+
+
+def with_tail(requests, over, over_lower, is_above_p90):
+    """Dependence of the requests over a limit; that of those over the lower latency if they are few and it is larger."""
     own = dependence(requests, over)
     if is_above_p90 and sum(over) / own.deff < FEW:
-        tail = dependence(requests, over_p90)
+        tail = dependence(requests, over_lower)
         return tail if tail.deff > own.deff else own
     return own
 
@@ -151,7 +156,7 @@ def simulate(law, rate, seconds, limits, share, seed):
     for second, latency in _latencies(law, arrivals(rate, WARM_UP, times), arrivals(rate, seconds, times), seed):
         blocks[second].append(latency)
     latencies = sorted(latency for block in blocks for latency in block)
-    p90 = latencies[math.ceil(0.9 * len(latencies)) - 1]
+    median, p90 = (latencies[math.ceil(q * len(latencies)) - 1] for q in (0.5, 0.9))
     requests = [len(block) for block in blocks]
 
     def over(limit):
@@ -160,6 +165,6 @@ def simulate(law, rate, seconds, limits, share, seed):
     results = []
     for limit in limits:
         counts = over(limit)
-        dependent = with_tail(requests, counts, over(p90), limit > p90)
+        dependent = with_tail(requests, counts, over(lower_latency(median, p90, limit)), limit > p90)
         results.append((dependent, verdict(sum(requests), sum(counts), dependent, share)))
     return results

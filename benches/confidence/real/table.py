@@ -5,7 +5,7 @@ import statistics
 from collections import Counter
 
 from measure import LIMITS, SHARE_OVER
-from simulate import effective_samples, share_over, simulate, with_tail
+from simulate import effective_samples, lower_latency, share_over, simulate, with_tail
 
 VERDICTS = ("satisfied", "violated", "inconclusive")
 # A service whose p99 of lateness exceeds this many milliseconds did not follow its law: the machine was too busy.
@@ -38,8 +38,11 @@ def _recomputed(run):
     """Relative difference of the design effect in the document and that of its own counts, by the second implementation."""
     series, limit = run["series"], run["truth_ms"]
     own = next(column for column in series["over"] if column["limit"] == limit and "percentile" not in column)
-    p90 = next(column for column in series["over"] if column.get("percentile") == 90)
-    ours = with_tail(series["requests"], own["counts"], p90["counts"], limit > p90["limit"]).deff
+    columns = [column for column in series["over"] if "percentile" in column]
+    median, p90 = (next(column["limit"] for column in columns if column["percentile"] == p) for p in (50, 90))
+    lower = lower_latency(median, p90, limit)
+    tail = min(columns, key=lambda column: abs(column["limit"] / lower - 1))
+    ours = with_tail(series["requests"], own["counts"], tail["counts"], limit > p90).deff
     return abs(_at_the_truth(run)["dependence"]["deff"] / ours - 1)
 
 

@@ -1,6 +1,7 @@
 //! Counts per second in cells of 1.6 % width, as a run keeps them in memory.
 
 use iter8::confidence::blocks::Block;
+use iter8::confidence::design_effect::midway;
 
 use crate::laws::Trace;
 
@@ -34,32 +35,47 @@ impl Cells {
         Self { counts: vec![0; CELLS] }
     }
 
-    /// Returns the upper end of the cell that holds the 90th percentile.
-    pub(crate) fn p90<'a>(&mut self, latencies: impl IntoIterator<Item = &'a f64>) -> f64 {
+    /// Replaces all latencies.
+    pub(crate) fn fill(&mut self, latencies: &[f64]) {
         self.counts.fill(0);
-        let mut total = 0;
-        for latency in latencies {
-            self.counts[cell(*latency)] += 1;
-            total += 1;
-        }
-        self.end_of_p90(total)
+        self.grow(latencies);
     }
 
-    fn end_of_p90(&self, total: u64) -> f64 {
+    /// Adds latencies.
+    pub(crate) fn grow(&mut self, latencies: &[f64]) {
+        latencies.iter().for_each(|latency| self.counts[cell(*latency)] += 1);
+    }
+
+    /// Returns the upper end of the cell that holds the latency that this share of the requests exceeds.
+    fn end(&self, share_over: f64) -> f64 {
+        let total: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
         let mut above = total;
         for (cell, count) in self.counts.iter().enumerate() {
             above -= u64::from(*count);
-            if above * 10 <= total {
+            if above as f64 <= share_over * total as f64 {
                 return upper_end(cell);
             }
         }
         f64::INFINITY
     }
 
-    /// Adds latencies, and returns the upper end of the cell that holds the 90th percentile of the `total` so far.
-    pub(crate) fn grow(&mut self, latencies: &[f64], total: usize) -> f64 {
-        latencies.iter().for_each(|latency| self.counts[cell(*latency)] += 1);
-        self.end_of_p90(total as u64)
+    /// Returns the median and the 90th percentile.
+    pub(crate) fn own(&self) -> Own {
+        Own { median: self.end(0.5), p90: self.end(0.1) }
+    }
+}
+
+/// Percentiles of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Own {
+    pub(crate) median: f64,
+    pub(crate) p90: f64,
+}
+
+impl Own {
+    /// Returns the latency whose exceedances stand in for those of a limit if they are few; `None` if the limit is not above p90.
+    pub(crate) fn lower(self, limit: f64) -> Option<f64> {
+        (limit > self.p90).then(|| midway(self.median, limit).max(self.p90))
     }
 }
 
@@ -76,7 +92,7 @@ pub(crate) fn block_over(latencies: &[f64], limit: f64) -> Block {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cells, cell, upper_end};
+    use super::{Cells, Own, cell, upper_end};
 
     #[test]
     fn cells_are_narrow_and_contain_their_latencies() {
@@ -91,10 +107,18 @@ mod tests {
     #[test]
     fn a_tenth_of_the_latencies_is_over_the_90th_percentile() {
         let latencies: Vec<f64> = (1..=1_000).map(f64::from).collect();
-        let p90 = Cells::new().p90(&latencies);
-        assert!((900.0..915.0).contains(&p90), "{p90}");
-        let mut cells = Cells::new();
-        cells.grow(&latencies[..500], 500);
-        assert_eq!(cells.grow(&latencies[500..], 1_000), p90);
+        let (mut at_once, mut in_parts) = (Cells::new(), Cells::new());
+        at_once.fill(&latencies);
+        let Own { median, p90 } = at_once.own();
+        assert!((900.0..915.0).contains(&p90) && (500.0..509.0).contains(&median), "{median} {p90}");
+        in_parts.grow(&latencies[..500]);
+        in_parts.grow(&latencies[500..]);
+        assert_eq!(in_parts.own(), at_once.own());
+    }
+
+    #[test]
+    fn slow_requests_stand_in_for_those_over_a_limit_above_them() {
+        let own = Own { median: 10.0, p90: 30.0 };
+        assert_eq!([30.0, 60.0, 1_000.0].map(|limit| own.lower(limit)), [None, Some(30.0), Some(100.0)]);
     }
 }

@@ -15,10 +15,12 @@ pub(crate) const SCOPE: f64 = 30.0;
 pub(crate) const ALPHA: f64 = 0.05;
 
 /// Laws by the rows of the table.
-pub(crate) const GROUPS: [(&str, &[Law]); 5] = [
+pub(crate) const GROUPS: [(&str, &[Law]); 7] = [
     ("independent (exponential, lognormal, two modes)", &[Law::Exponential, Law::Lognormal(1.0), Law::Bimodal]),
     ("modes that last 100 ms", &[Law::Sticky]),
     ("AR(1) of 50 ms, 300 ms, 1 s", &[Law::Autoregressive(0.05), Law::Autoregressive(0.3), Law::Autoregressive(1.0)]),
+    ("AR(1) of 300 ms and 1 s, three times as wide", &[Law::Wide(0.3), Law::Wide(1.0)]),
+    ("stalls of 50 ms, once a second", &[Law::Stalls]),
     ("M/M/1 at .5 and .8", &[Law::Queue(0.5), Law::Queue(0.8)]),
     ("drift of 20 % (average of the run)", &[Law::Drift]),
 ];
@@ -94,11 +96,12 @@ pub(crate) fn percentiles(law: Law, load: Load, shares: &[f64], runs: usize, see
     let mut cells: Vec<(f64, Cell)> = shares.iter().map(new).collect();
     for _ in 0..runs {
         law.run(load, &mut random, &mut trace);
-        let p90 = grid.p90(&trace.latencies);
-        let tail = blocks_over(&trace, p90);
+        grid.fill(&trace.latencies);
+        let own = grid.own();
         for (limit, cell) in &mut cells {
             let blocks = blocks_over(&trace, *limit);
-            if let Some(effective) = ours::share_over(&blocks, (*limit > p90).then_some(&*tail), ALPHA) {
+            let tail = own.lower(*limit).map(|lower| blocks_over(&trace, lower));
+            if let Some(effective) = ours::share_over(&blocks, tail.as_deref(), ALPHA) {
                 cell.ours.add(ours::misses(effective.n, effective.k, cell.share, ALPHA));
                 cell.worth.push(effective.n / effective.total);
                 cell.deffs.push(effective.deff);

@@ -65,6 +65,11 @@ pub(crate) enum Law {
     Sticky,
     /// Lognormal with the standard deviation [`WAVE`]; correlation decays exponentially in this many seconds.
     Autoregressive(f64),
+    /// [`Law::Autoregressive`] with the standard deviation [`WIDE_WAVE`]: the slowest of a thousand requests takes a hundred times the median.
+    Wide(f64),
+    /// Evenly distributed, and the rest of a stall for requests that start in one: stalls of [`STALL`] seconds on average with a second
+    /// between them on average.
+    Stalls,
     /// Time in an M/M/1 queue with this utilization.
     Queue(f64),
     /// Exponential with a mean that grows by 20 % during the run.
@@ -77,6 +82,11 @@ const SLOW: f64 = 0.08;
 const MODES: [(f64, f64); 2] = [(2.3, 0.2), (4.6, 0.3)];
 /// Standard deviation of the logarithm of [`Law::Autoregressive`].
 const WAVE: f64 = 0.5;
+/// Standard deviation of the logarithm of [`Law::Wide`].
+const WIDE_WAVE: f64 = 1.5;
+/// Mean length of a stall of [`Law::Stalls`] in seconds, and the mean time between stalls.
+const STALL: f64 = 0.05;
+const BETWEEN: f64 = 1.0;
 /// Mean or median of the other laws in milliseconds.
 const BASE: f64 = 10.0;
 /// Growth of [`Law::Drift`].
@@ -119,13 +129,20 @@ impl Law {
                     mode(is_slow, random)
                 })
             }
-            Law::Autoregressive(memory) => {
-                let kept = (-1.0 / (load.rate * memory)).exp();
-                let new = (1.0 - kept * kept).sqrt();
-                let mut level = random.normal();
-                Box::new(move |_, random| {
-                    level = kept * level + new * random.normal();
-                    BASE * (WAVE * level).exp()
+            Law::Autoregressive(memory) => wave(memory, WAVE, load, random),
+            Law::Wide(memory) => wave(memory, WIDE_WAVE, load, random),
+            Law::Stalls => {
+                let next = |random: &mut Random, after: f64| {
+                    let start = after + BETWEEN * random.exponential();
+                    start..start + STALL * random.exponential()
+                };
+                let mut stall = next(random, 0.0);
+                Box::new(move |time, random| {
+                    while time >= stall.end {
+                        stall = next(random, stall.end);
+                    }
+                    let is_stalled = time >= stall.start;
+                    if is_stalled { BASE + 1e3 * (stall.end - time) } else { BASE * (0.5 + random.uniform() / 2.0) }
                 })
             }
             Law::Drift => {
@@ -140,7 +157,8 @@ impl Law {
     pub(crate) fn memory(self, load: Load) -> f64 {
         match self {
             Law::Sticky => STICK,
-            Law::Autoregressive(memory) => memory,
+            Law::Autoregressive(memory) | Law::Wide(memory) => memory,
+            Law::Stalls => BETWEEN,
             // Relaxation time of the queue's length.
             Law::Queue(utilization) => utilization / (1.0 - utilization.sqrt()).powi(2) / load.rate,
             _ => 0.0,
@@ -154,6 +172,12 @@ impl Law {
             Law::Exponential => (-latency / BASE).exp(),
             Law::Lognormal(sigma) => normal((BASE.ln(), sigma)),
             Law::Autoregressive(_) => normal((BASE.ln(), WAVE)),
+            Law::Wide(_) => normal((BASE.ln(), WIDE_WAVE)),
+            Law::Stalls => {
+                let stalled = STALL / (STALL + BETWEEN);
+                let fast = (2.0 - 2.0 * latency / BASE).clamp(0.0, 1.0);
+                stalled * (-(latency - BASE).max(0.0) / 1e3 / STALL).exp() + (1.0 - stalled) * fast
+            }
             Law::Bimodal | Law::Sticky => (1.0 - SLOW) * normal(MODES[0]) + SLOW * normal(MODES[1]),
             Law::Queue(_) => (-latency / self.mean(load)).exp(),
             Law::Drift => {
@@ -181,11 +205,27 @@ impl Law {
             Law::Exponential => BASE,
             Law::Lognormal(sigma) => normal((BASE.ln(), sigma)),
             Law::Autoregressive(_) => normal((BASE.ln(), WAVE)),
+            Law::Wide(_) => normal((BASE.ln(), WIDE_WAVE)),
+            Law::Stalls => {
+                let stalled = STALL / (STALL + BETWEEN);
+                stalled * (BASE + 1e3 * STALL) + (1.0 - stalled) * 0.75 * BASE
+            }
             Law::Bimodal | Law::Sticky => (1.0 - SLOW) * normal(MODES[0]) + SLOW * normal(MODES[1]),
             Law::Queue(utilization) => 1e3 * utilization / load.rate / (1.0 - utilization),
             Law::Drift => BASE * (1.0 + GROWTH / 2.0),
         }
     }
+}
+
+/// Lognormal with a correlation that decays in `memory` seconds.
+fn wave(memory: f64, sigma: f64, load: Load, random: &mut Random) -> Sampler {
+    let kept = (-1.0 / (load.rate * memory)).exp();
+    let new = (1.0 - kept * kept).sqrt();
+    let mut level = random.normal();
+    Box::new(move |_, random| {
+        level = kept * level + new * random.normal();
+        BASE * (sigma * level).exp()
+    })
 }
 
 fn mode(is_slow: bool, random: &mut Random) -> f64 {
@@ -254,7 +294,7 @@ mod tests {
     use super::{Law, Load, Trace};
     use crate::random::Random;
 
-    const LAWS: [Law; 10] = [
+    const LAWS: [Law; 12] = [
         Law::Exponential,
         Law::Lognormal(1.0),
         Law::Bimodal,
@@ -262,6 +302,8 @@ mod tests {
         Law::Autoregressive(0.05),
         Law::Autoregressive(0.3),
         Law::Autoregressive(1.0),
+        Law::Wide(0.3),
+        Law::Stalls,
         Law::Queue(0.5),
         Law::Queue(0.8),
         Law::Drift,

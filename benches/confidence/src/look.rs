@@ -20,14 +20,18 @@ pub(crate) fn table(runs: usize, seed: u64) -> String {
     for law in [Law::Exponential, Law::Autoregressive(0.3), Law::Queue(0.8)] {
         let (mut random, mut trace) = (Random::new(&[seed]), Trace::default());
         law.run(load, &mut random, &mut trace);
-        let tail = blocks_over(&trace, Cells::new().p90(&trace.latencies));
-        let blocks = OBJECTIVES.map(|share| (share, blocks_over(&trace, law.quantile(share, load))));
+        let mut cells = Cells::new();
+        cells.fill(&trace.latencies);
+        let blocks = OBJECTIVES.map(|share| {
+            let limit = law.quantile(share, load);
+            let tail = cells.own().lower(limit).map(|lower| blocks_over(&trace, lower));
+            (share, blocks_over(&trace, limit), tail)
+        });
         let (mut total, mut longest) = (0.0, 0.0_f64);
         for _ in 0..runs {
             let start = Instant::now();
-            for (share, blocks) in &blocks {
-                let tail = (*share < 0.1).then_some(&*tail);
-                black_box(ours::look(black_box(blocks), tail, *share, load.rate, ALPHA));
+            for (share, blocks, tail) in &blocks {
+                black_box(ours::look(black_box(blocks), tail.as_deref(), *share, load.rate, ALPHA));
             }
             let milliseconds = 1e3 * start.elapsed().as_secs_f64();
             total += milliseconds;

@@ -4,6 +4,7 @@
 
 mod cells;
 mod coverage;
+mod far;
 mod judgement;
 mod judges;
 mod laws;
@@ -24,11 +25,12 @@ use std::time::Instant;
 /// Name, description, runs relative to `--runs`, and function of a table.
 type Simulation = (&'static str, &'static str, usize, fn(usize, u64) -> String);
 
-const SIMULATIONS: [Simulation; 9] = [
+const SIMULATIONS: [Simulation; 10] = [
     ("coverage", "A1. Share over a limit: misses in %", 1, coverage::one_version),
     ("errors", "A2. Error rate: misses in %", 1, coverage::error_rates),
     ("means", "A3. Mean: misses in %", 2, coverage::means),
     ("comparisons", "A4. Candidate against version 0: misses in %", 2, coverage::comparisons),
+    ("far", "A5. Limits far above the latencies: satisfied in %", 4, far::table),
     ("judges-10", "B1. Judges after 10 s: promoted / rolled back / inconclusive in %", 1, |runs, seed| {
         judgement::table(10, runs, seed)
     }),

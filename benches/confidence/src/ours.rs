@@ -43,7 +43,7 @@ pub(crate) fn blocks(bad: &[f64], rate: f64) -> Vec<Block> {
     bad.iter().map(|k| Block { n: rate, k: *k }).collect()
 }
 
-/// Share over a limit, in effective requests. `tail` are the blocks over p90 if the limit is above it.
+/// Share over a limit, in effective requests. `tail` are the blocks over the latency of [`Own::lower`](crate::cells::Own::lower).
 pub(crate) fn share_over(blocks: &[Block], tail: Option<&[Block]>, alpha: f64) -> Option<Effective> {
     let n = blocks.iter().map(|block| block.n).sum();
     let k = blocks.iter().map(|block| block.k).sum();

@@ -3,7 +3,7 @@
 use iter8::confidence::order::Samples;
 use iter8::confidence::percentile::{interval, interval_of, over, ranks};
 
-use crate::cells::{Cells, blocks_over};
+use crate::cells::{Cells, Own, blocks_over};
 use crate::coverage::{ALPHA, name, percentile_name};
 use crate::judges::Decision;
 use crate::laws::{Law, Load, Trace};
@@ -55,9 +55,10 @@ pub(crate) fn table(runs: usize, seed: u64) -> String {
         let limits = MULTIPLES.map(|multiple| law.quantile((multiple * share).min(0.9), load));
         for _ in 0..runs {
             law.run(load, &mut random, &mut trace);
-            let p90 = grid.p90(&trace.latencies);
+            grid.fill(&trace.latencies);
+            let own = grid.own();
             for limit in limits {
-                _ = compare(&trace, limit, p90, share, &mut counts);
+                _ = compare(&trace, limit, own, share, &mut counts);
             }
         }
         let Counts { ends, contradicted, open, decided, opposite, lost } = counts;
@@ -69,11 +70,11 @@ pub(crate) fn table(runs: usize, seed: u64) -> String {
     table.to_string()
 }
 
-fn compare(trace: &Trace, limit: f64, p90: f64, share: f64, counts: &mut Counts) -> Option<()> {
+fn compare(trace: &Trace, limit: f64, own: Own, share: f64, counts: &mut Counts) -> Option<()> {
     let limit_micros = ours::micros(limit);
     let blocks: Vec<Block> = trace.seconds().map(|second| ours::over(second, limit_micros as f64)).collect();
-    let tail = blocks_over(trace, p90);
-    let tail = (limit > p90).then_some(&*tail);
+    let tail = own.lower(limit).map(|lower| blocks_over(trace, lower));
+    let tail = tail.as_deref();
     let verdict = ours::verdict(&blocks, tail, share, ALPHA);
     counts.decided += usize::from(verdict != Decision::Inconclusive);
 

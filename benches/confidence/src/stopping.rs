@@ -102,24 +102,24 @@ fn percentile(law: Law, limit: f64, multiple: f64, load: Load, random: &mut Rand
     law.run(load, random, &mut trace);
     let longest = if multiple > 0.0 { law.quantile(multiple * limit, load) } else { f64::INFINITY };
     let (mut cells, mut blocks, mut tail) = (Cells::new(), Vec::new(), Vec::new());
-    let (mut total, mut last_p90, mut stop) = (0, 0.0, None);
+    let (mut lower, mut stop) = (None, None);
     let seconds: Vec<&[f64]> = trace.seconds().collect();
     for (second, latencies) in seconds.iter().enumerate() {
-        total += latencies.len();
         blocks.push(block_over(latencies, longest));
-        let p90 = cells.grow(latencies, total);
-        if p90 == last_p90 {
-            tail.push(block_over(latencies, p90));
+        cells.grow(latencies);
+        let now = cells.own().lower(longest);
+        if now == lower {
+            tail.extend(now.map(|lower| block_over(latencies, lower)));
         } else {
-            last_p90 = p90;
-            tail = seconds[..=second].iter().map(|latencies| block_over(latencies, p90)).collect();
+            let over = |lower| seconds[..=second].iter().map(move |latencies| block_over(latencies, lower)).collect();
+            (lower, tail) = (now, now.map_or_else(Vec::new, over));
         }
-        let tail = (longest > p90).then_some(&*tail);
+        let tail = lower.is_some().then_some(&*tail);
         if second + 1 >= FIRST_LOOK && stop.is_none() {
             stop = decided(second + 1, ours::look(&blocks, tail, limit, load.rate, ALPHA));
         }
     }
-    let tail = (longest > last_p90).then_some(&*tail);
+    let tail = lower.is_some().then_some(&*tail);
     ended(stop, &blocks, tail, limit)
 }
 

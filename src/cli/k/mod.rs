@@ -2,6 +2,7 @@
 
 mod args;
 mod assert;
+mod assess;
 mod delete;
 mod launch;
 mod list;
@@ -29,7 +30,9 @@ pub(crate) enum KCommand {
     Run(run::KRunArgs),
     /// Check conditions on the experiment of a group: exit code 0 if they hold, 1 if not
     Assert(assert::KAssertArgs),
-    /// Report on the experiment of a group as text, HTML or JSON
+    /// Judge the experiment of a group again, with other SLOs or a confidence; nothing is changed in the cluster
+    Assess(assess::KAssessArgs),
+    /// Report on the experiment of a group, in the formats of iter8 report
     Report(report::KReportArgs),
     /// Show the logs of a group's pods
     Log(log::LogArgs),
@@ -50,6 +53,7 @@ pub(crate) async fn run(command: KCommand, globals: &Globals) -> Result<Exit, Ap
         KCommand::Launch(args) => launch::run(args).await,
         KCommand::Run(args) => run::run(args, globals).await,
         KCommand::Assert(args) => assert::run(args).await,
+        KCommand::Assess(args) => assess::run(args, globals).await,
         KCommand::Report(args) => report::run(args).await,
         KCommand::Log(args) => log::run(args).await,
         KCommand::Delete(args) => delete::run(args).await,

@@ -11,6 +11,7 @@ use crate::app::env::Adapters;
 use crate::app::error::AppError;
 use crate::app::run::{End, Prepared, ResultPolicy};
 use crate::cli::exit::Exit;
+use crate::cli::github::GithubArg;
 use crate::cli::globals::Globals;
 use crate::cli::progress::Progress;
 use crate::cli::run::{After, AssertArg, execute};
@@ -33,6 +34,8 @@ pub(crate) struct KRunArgs {
     revision: Option<i64>,
     #[command(flatten)]
     assert: AssertArg,
+    #[command(flatten)]
+    github: GithubArg,
     #[command(flatten)]
     group: GroupArgs,
 }
@@ -70,7 +73,12 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, fleet, &progress, &interruption.stop);
     let Group { namespace, name } = &group;
-    let after = After { next: Some(format!("iter8 k report -g {name} -n {namespace}")), assert: args.assert };
+    let after = After {
+        next: Some(format!("iter8 k report -g {name} -n {namespace}")),
+        assert: args.assert,
+        github: args.github,
+        ..After::default()
+    };
     let running = async {
         match fleet.filter(|fleet| fleet.share().index() > 0) {
             Some(fleet) => run_worker(&prepared, fleet, &env, &progress, &interruption).await,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::cli::text::aligned;
 use crate::model::text::one_line;
 
 /// Renders a time that has passed, such as `5m ago`.
@@ -24,13 +25,7 @@ pub(super) fn duration(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
 /// Aligns the columns of the rows, and escapes the cells: names and reasons come from objects of the cluster.
 pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let rows: Vec<[String; COLUMNS]> = rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
-    let line = |row: &[String; COLUMNS]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    aligned(&rows)
 }
 
 #[cfg(test)]

@@ -197,7 +197,15 @@ impl Endpoint {
 /// Returns the failure of a name lookup. Without files a name cannot be looked up either.
 fn unresolved(name: &str, error: &std::io::Error) -> Failure {
     let cause = if is_limit(error) { Cause::ClientLimit } else { Cause::Dns };
-    Failure::new(cause, format!("{name} cannot be resolved: {error}"))
+    // The resolvers of Linux (glibc, musl) and macOS have no common code for it.
+    const UNKNOWN: [&str; 4] =
+        ["Name or service not known", "Name does not resolve", "nodename nor servname", "No address associated"];
+    let text = error.to_string();
+    let is_unknown = UNKNOWN.iter().any(|message| text.contains(message));
+    Failure::new(
+        cause,
+        if is_unknown { format!("no such host: {name}") } else { format!("{name} cannot be resolved: {text}") },
+    )
 }
 
 /// A connection attempt. Dropping it marks the address as broken unless it is blameless, so an attempt that is aborted by the

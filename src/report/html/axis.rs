@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::report::show::grouped;
+
 /// Mapping from values to positions along one direction of a chart, linear or logarithmic.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
@@ -99,7 +101,7 @@ fn label(value: f64) -> String {
         size if size >= 1e6 => format!("{value:.0e}"),
         size if size == 0.0 || size >= 1.0 => {
             let text = format!("{value:.1}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            grouped(text.trim_end_matches('0').trim_end_matches('.'))
         }
         size if size >= 1e-4 => format!("{value:.4}").trim_end_matches('0').to_owned(),
         _ => format!("{value:.0e}"),

@@ -7,7 +7,7 @@ use crate::metrics::{Distribution, MetricsView};
 use crate::model::insights::Insights;
 use crate::model::slo::Bound;
 use crate::report::show::{self, squeezed};
-use crate::report::view::{ReportView, SloReport};
+use crate::report::view::{ReportView, SloReport, VersionReport};
 
 /// Maximum curves per chart, so that each has its own colour, dashes and marker.
 pub(super) const MAX_SERIES: usize = 6;
@@ -23,6 +23,9 @@ pub(super) struct Figure {
     pub unit: String,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
+    /// Metrics that are drawn.
+    #[serde(skip)]
+    pub metrics: Vec<String>,
 }
 
 /// Key figures of one curve.
@@ -91,7 +94,10 @@ fn plans(view: &ReportView) -> Vec<Plan> {
     }
     let plan = |metric: &String| {
         let versions = view.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
-        let curves = versions.map(|(index, v)| (v.name.clone(), index, metric.clone())).collect();
+        let provider = || metric.rsplit_once('/').map_or(metric.as_str(), |(provider, _)| provider).to_owned();
+        // A version alone may have no name.
+        let name = |v: &VersionReport| if view.versions.len() == 1 { provider() } else { v.name.clone() };
+        let curves = versions.map(|(index, v)| (name(v), index, metric.clone())).collect();
         Plan { title: metric.clone(), curves, has_limit: limited(metric) }
     };
     metrics.into_iter().map(plan).collect()
@@ -120,7 +126,7 @@ fn limits(view: &ReportView, plan: &Plan) -> Vec<Limit> {
             let Some(aspect) = aspect(slo, metric) else { continue };
             let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };
             let owner = if several { format!("{} ", squeezed(name, 14)) } else { String::new() };
-            let label = format!("{owner}{aspect} {sign} {}", show::short(slo.limit));
+            let label = format!("{owner}{aspect} {sign} {}", show::grouped(&show::short(slo.limit)));
             if !limits.iter().any(|l| l.label == label) {
                 limits.push(Limit { label, value: slo.limit, percentile: percentile(aspect) });
             }
@@ -157,11 +163,17 @@ fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) ->
         None => "value",
     };
     let limits = limits(view, plan);
-    let series: Vec<_> = curves.iter().map(|(style, _, distribution)| (*style, distribution)).collect();
+    // Axes without a curve say nothing; the metric is among the unavailable ones.
+    if curves.iter().all(|(_, _, distribution)| distribution.count() == 0) {
+        return None;
+    }
+    let is_alone = plan.curves.len() == 1;
+    let series: Vec<_> =
+        curves.iter().map(|(style, name, d)| (*style, if is_alone { "" } else { name.as_str() }, d)).collect();
     let mut notes = Vec::new();
     let left_out = chart::left_out(&series, &limits);
     if !left_out.is_empty() {
-        notes.push(format!("Limits not drawn because they are out of range or too many: {}.", left_out.join("; ")));
+        notes.push(format!("Off the chart: {}.", left_out.join("; ")));
     }
     if plan.curves.len() > MAX_SERIES {
         notes.push(format!("{} of {} versions are drawn.", MAX_SERIES, plan.curves.len()));
@@ -172,7 +184,7 @@ fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) ->
             style: *style,
             name: name.clone(),
             count: show::thousands(d.count()),
-            cells: cells.map(show::value).collect(),
+            cells: cells.map(|value| show::readable(value, Some(unit))).collect(),
         }
     };
     let mut charts = vec![
@@ -191,5 +203,6 @@ fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) ->
         unit: squeezed(unit, 16),
         rows: curves.iter().map(row).collect(),
         notes,
+        metrics: plan.curves.iter().map(|(_, _, metric)| metric.clone()).collect(),
     })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::state::{State, named, state};
 use crate::metrics::split;
 use crate::model::load::LoadRecord;
-use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
+use crate::report::show::{bytes, grouped, percentage, rounded, squeezed, status_name, thousands, value};
 use crate::report::view::LoadReport;
 use crate::slo::load_validity::{is_disturbed, is_missed};
 
@@ -44,8 +44,8 @@ struct Share {
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
 const COLUMNS: [Column; 12] = [
-    ("Requested", |load| Some(load.requested_rate.map_or_else(|| "max".to_owned(), rounded))),
-    ("Achieved", |load| Some(rounded(load.achieved_rate))),
+    ("Requested", |load| Some(load.requested_rate.map_or_else(|| "max".to_owned(), |rate| grouped(&rounded(rate))))),
+    ("Achieved", |load| Some(grouped(&rounded(load.achieved_rate)))),
     ("Requests", |load| Some(thousands(load.counts.requests))),
     ("Share", |load| {
         let whole = load.version_from.as_ref()?;
@@ -103,11 +103,41 @@ pub(super) fn attributed(loads: &[LoadReport], max: usize) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+/// Tells if a load was as requested, and why not.
+pub(super) fn state_of(row: &LoadReport) -> State {
+    let load = &row.load;
+    let requests = load.whole_counts().requests;
+    let is_behind = load.counts.dropped > 0
+        || load
+            .requested_rate
+            .is_some_and(|requested| is_missed(requested, load.achieved_rate, requests, load.duration.0));
+    let is_disturbed = is_disturbed(&load.counts);
+    let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
+    if row.is_failed() {
+        state("bad", "✗", "all requests failed")
+    } else if load.interrupted {
+        state("open", "!", "interrupted")
+    } else if has_gap {
+        state("open", "!", "pods missing")
+    } else if is_behind {
+        state("open", "!", "below the requested rate")
+    } else if is_disturbed {
+        state("open", "!", "delayed by the load generator")
+    } else {
+        state("good", "✓", "as requested")
+    }
+}
+
+/// Returns true if a request of any load failed.
+pub(super) fn has_failures(loads: &[LoadReport]) -> bool {
+    loads.iter().any(|row| row.load.counts.errors > 0)
+}
+
 fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let load = &row.load;
     let share = |name: String, count: u64, is_bad: bool| {
         let percent = 100.0 * count as f64 / load.counts.requests.max(1) as f64;
-        let percent_text = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
+        let percent_text = percentage(percent);
         Share {
             name,
             count: thousands(count),
@@ -122,32 +152,13 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     responses.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let left_out = responses.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let is_error = |status: &str| failures.iter().any(|failure| failure.name.strip_prefix("status ") == Some(status));
-    let requests = load.whole_counts().requests;
-    let is_behind = load.counts.dropped > 0
-        || load
-            .requested_rate
-            .is_some_and(|requested| is_missed(requested, load.achieved_rate, requests, load.duration.0));
-    let is_disturbed = is_disturbed(&load.counts);
-    let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {
         provider: named(&row.provider),
         version: named(&row.version),
         target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
         stopped: row.stopped().map(|text| text.replace("<=", "≤")),
-        state: if row.is_failed() {
-            state("bad", "✗", "all requests failed")
-        } else if load.interrupted {
-            state("open", "!", "interrupted")
-        } else if has_gap {
-            state("open", "!", "pods missing")
-        } else if is_behind {
-            state("open", "!", "below the requested rate")
-        } else if is_disturbed {
-            state("open", "!", "delayed by the load generator")
-        } else {
-            state("good", "✓", "as requested")
-        },
+        state: state_of(row),
         cells: columns
             .iter()
             .map(|(title, cell)| [(*title).to_owned(), cell(load).unwrap_or_else(|| "–".to_owned())])

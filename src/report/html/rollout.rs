@@ -134,7 +134,7 @@ fn row(step: &StepReport) -> Row {
             (false, _) => None,
         },
         // The sentence above the chart ends with the reason for the last move.
-        reason: step.reason.clone().filter(|_| !step.is_final()),
+        reason: step.reason_text().filter(|_| !step.is_final()),
         duration: time(step.duration).unwrap_or_else(|| "–".to_owned()),
         split: time(step.split_after).filter(|_| !step.is_final()),
         analyses: if step.is_final() { "–".to_owned() } else { step.analyses.to_string() },
@@ -209,6 +209,7 @@ fn chart(report: &RolloutReport, tasks: &[TaskReport]) -> Option<StepChart> {
         size: [WIDTH, HEIGHT],
         series: Vec::new(),
         limits: Vec::new(),
+        hovers: Vec::new(),
     };
     Some(StepChart { chart, moves, labels: labels(&stretches), pauses: pauses(&stretches), stretches })
 }
@@ -230,7 +231,7 @@ fn title(step: &StepReport) -> String {
         1 => "1 analysis".to_owned(),
         count => format!("{count} analyses"),
     }));
-    let reason = step.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = step.reason_text().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{}{reason}", parts.join(", "))
 }
 

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::axis::{Axis, Tick};
-use super::chart::{Chart, LEFT, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
+use super::chart::{Chart, LEFT, Limit, Line, MAX_HOVERS, RIGHT, TOP, WIDTH, horizontal, named_values, stripes};
 use super::figure::MAX_SERIES;
 use super::state::{State, state};
 use crate::model::slo::{Bound, Outcome};
+use crate::report::explain::typeset;
 use crate::report::show::{short, squeezed, value_near};
-use crate::report::view::{Condition, LoopReport, ReportView, Trend};
+use crate::report::view::{LoopReport, ReportView, Trend};
 
 /// Height of a chart and bottom of its plot, in user units.
 const HEIGHT: f64 = 250.0;
@@ -32,6 +33,8 @@ pub(super) struct Trended {
     pub number: String,
     pub title: String,
     pub charts: Vec<Chart>,
+    #[serde(skip)]
+    pub metric: String,
     keys: Vec<Key>,
     rows: Vec<Row>,
     notes: Vec<String>,
@@ -70,20 +73,22 @@ pub(super) fn trends(view: &ReportView, max: usize) -> (Vec<Trended>, usize) {
 
 fn trended(view: &ReportView, number: usize, trends: &[Trend]) -> Trended {
     let first = &trends[0];
-    let Condition { before, metric, after, .. } = first.condition.typeset();
     let drawn = &trends[..trends.len().min(MAX_SERIES)];
     let key = |(style, trend): (usize, &Trend)| Key { style, name: squeezed(&trend.version, 24) };
     let mut notes = Vec::new();
     if trends.len() > MAX_SERIES {
         notes.push(format!("{MAX_SERIES} of {} versions are drawn.", trends.len()));
     }
+    // Axes without a value say nothing.
+    let has_value = drawn.iter().any(|trend| trend.values.iter().any(Option::is_some));
     if view.loops.len() > MAX_DRAWN {
         notes.push(format!("The newest {MAX_DRAWN} of {} loops are drawn.", view.loops.len()));
     }
     Trended {
         number: format!("l{number}"),
-        title: format!("{before}{}{}", squeezed(&metric, 80), squeezed(&after, 40)),
-        charts: vec![chart(&view.loops, drawn)],
+        title: typeset(&squeezed(&first.condition.metric, 80), first.bound, first.limit, first.units.as_deref()),
+        charts: if has_value { vec![chart(&view.loops, drawn)] } else { Vec::new() },
+        metric: first.metric.clone(),
         keys: drawn.iter().enumerate().map(key).collect(),
         rows: rows(&view.loops, drawn),
         notes,
@@ -142,6 +147,18 @@ fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
     };
     let lines: Vec<Vec<Point>> = trends.iter().map(points).collect();
     let curves: Vec<Vec<[f64; 2]>> = lines.iter().map(|points| passed(points)).collect();
+    let title = |at: usize| {
+        let value = |trend: &'_ Trend| {
+            let value = known(trend, at).map_or_else(|| "no value".to_owned(), |value| value_near(value, trend.limit));
+            format!("{value} ({})", cell(trend, from + at).state.label)
+        };
+        let values =
+            trends.iter().map(|trend| (if trends.len() == 1 { "" } else { trend.version.as_str() }, value(trend)));
+        let place = loops.get(from + at).map(|row| name(row, loops.len() - 1 - from - at)).unwrap_or_default();
+        format!("loop {place}: {}", named_values(values))
+    };
+    let at: Vec<f64> = places.iter().map(|place| x.place(*place)).collect();
+    let hovers = if at.len() <= MAX_HOVERS { stripes(&at, (0..at.len()).map(title)) } else { Vec::new() };
     Chart {
         kind: "trend",
         title: "Value per loop".to_owned(),
@@ -155,6 +172,7 @@ fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
         size: [WIDTH, HEIGHT],
         series: lines.iter().enumerate().map(|(style, points)| line(style, points)).collect(),
         limits: horizontal(&[&limit], &y, &curves, BOTTOM, |_| LEFT),
+        hovers,
     }
 }
 
@@ -199,6 +217,7 @@ fn line(style: usize, points: &[Point]) -> Line {
     let is_marked = |point: &&Point| points.len() <= MAX_MARKED || violated(point);
     Line {
         style,
+        is_thin: false,
         path,
         marks: points.iter().filter(is_marked).filter_map(place).collect(),
         rings: points.iter().filter(violated).filter_map(place).collect(),
@@ -252,7 +271,8 @@ fn described(trends: &[Trend], loops: usize, limit: &str) -> String {
     let of_version = |trend: &Trend| {
         let count = |outcome: Outcome| trend.verdicts.iter().flatten().filter(|known| **known == outcome).count();
         let [good, bad] = [Outcome::Satisfied, Outcome::Violated].map(count);
-        format!("{}: {good} satisfied, {bad} violated", squeezed(&trend.version, 24))
+        let name = if trends.len() == 1 { String::new() } else { format!("{}: ", squeezed(&trend.version, 24)) };
+        format!("{name}{good} satisfied, {bad} violated")
     };
     let versions: Vec<String> = trends.iter().map(of_version).collect();
     format!("{loops} loops, {limit}. {}. The table lists the newest.", versions.join("; "))

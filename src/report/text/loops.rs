@@ -13,8 +13,8 @@ const MAX_OBJECTIVES: usize = 30;
 pub(super) fn section(out: &mut String, view: &ReportView) {
     let objectives = view.trends_by_objective();
     let Some(versions) = objectives.first().map(|trends| trends.len()) else { return };
-    heading(out, "Loops: objectives judged per loop, newest last");
-    let mut table = Table::new("Objective", columns(view, "value").into_iter().take(versions).collect());
+    heading(out, "Loops: SLOs judged per loop, newest last");
+    let mut table = Table::new("SLO", columns(view, "value").into_iter().take(versions).collect());
     for trends in objectives.iter().take(MAX_OBJECTIVES) {
         table.row(shortened(&trends[0].condition), Vec::new());
         let from = view.loops.len().saturating_sub(MAX_LOOPS);
@@ -38,14 +38,14 @@ fn label(row: &LoopReport, after: usize) -> String {
     format!("{number}{start}")
 }
 
-/// `63.21 FAIL`
+/// `63.21, violated`
 fn cell(trend: &Trend, at: usize) -> String {
     let value = trend.values.get(at).copied().flatten();
     let text = value.map_or_else(|| "no value".to_owned(), |value| value_near(value, trend.limit));
     match trend.verdicts.get(at).copied().flatten() {
-        Some(Outcome::Satisfied) => format!("{text} ok"),
-        Some(Outcome::Violated) => format!("{text} FAIL"),
-        Some(Outcome::Inconclusive) => format!("{text} ?"),
+        Some(Outcome::Satisfied) => format!("{text}, satisfied"),
+        Some(Outcome::Violated) => format!("{text}, violated"),
+        Some(Outcome::Inconclusive) => format!("{text}, inconclusive"),
         None => "-".to_owned(),
     }
 }

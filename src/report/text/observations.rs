@@ -15,11 +15,14 @@ const MAX_CODE: usize = 4_000;
 const LONG_QUERY: usize = 400;
 
 pub(super) fn section(out: &mut String, view: &ReportView) {
-    let names: BTreeSet<&String> = view.versions.iter().flat_map(|version| version.observations.keys()).collect();
+    let mut names: BTreeSet<&String> = view.versions.iter().flat_map(|version| version.observations.keys()).collect();
+    // The HTML report has the sources of those that are as they should be.
+    let is_remarkable = |seen: &ObservationReport| seen.no_data.is_some() || !seen.warnings.is_empty();
+    names.retain(|name| view.versions.iter().filter_map(|version| version.observations.get(*name)).any(is_remarkable));
     if names.is_empty() {
         return;
     }
-    heading(out, "Custom metrics: provenance of their values");
+    heading(out, "Custom metrics without a value, or with a warning: their sources");
     for name in names.iter().take(MAX_REASONS) {
         let seen: Vec<(&VersionReport, &ObservationReport)> =
             view.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();

@@ -27,8 +27,8 @@ pub(super) fn section(out: &mut String, view: &ReportView) {
         let cells = vec![verdict(step), time(step.split_after), time(step.duration), analyses];
         table.row(format!("{} %{pause}", step.percent), cells);
         // The sentence above ends with the reason for the last move.
-        if let Some(reason) = step.reason.as_ref().filter(|_| !step.is_final()) {
-            table.note(reason);
+        if let Some(reason) = step.reason_text().filter(|_| !step.is_final()) {
+            table.note(&reason);
         }
     }
     table.write(out);
@@ -52,8 +52,8 @@ fn facts(out: &mut String, rollout: &RolloutReport) {
 fn verdict(step: &StepReport) -> String {
     let word = match step.outcome {
         Some(Outcome::Satisfied) => "satisfied",
-        Some(Outcome::Violated) => "VIOLATED",
-        Some(Outcome::Inconclusive) => "INCONCLUSIVE",
+        Some(Outcome::Violated) => "violated",
+        Some(Outcome::Inconclusive) => "inconclusive",
         None => return step.state.name().to_owned(),
     };
     match step.state {

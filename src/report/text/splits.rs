@@ -15,7 +15,7 @@ pub(super) fn section(out: &mut String, view: &ReportView) {
     }
     heading(out, "Split of the traffic");
     for split in view.splits.iter().take(MAX_REASONS) {
-        let word = if split.is_satisfied() { "as expected" } else { "INCONCLUSIVE" };
+        let word = if split.is_satisfied() { "as expected" } else { "inconclusive" };
         let responses = split.responses.map(|responses| format!(" | {responses} responses")).unwrap_or_default();
         let _ = writeln!(out, "  {word:<13} {}{responses}", squeezed(&one_line(&split.metric.to_string()), MAX_NAME));
         prose(out, &" ".repeat(16), &split.reason);

@@ -50,8 +50,9 @@ impl Table {
     }
 }
 
-/// Wraps text to lines of at most `width` characters; a longer word is broken.
+/// Wraps text to lines of at most `width` characters, but at least one; a longer word is broken.
 pub(in crate::report) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
@@ -86,6 +87,7 @@ mod tests {
         let text = "alpha beta gammagammagamma d\n\n  e   é";
         let lines = wrapped(text, 8);
         assert_eq!(lines, ["alpha", "beta", "gammagam", "magamma", "d", "", "e é"]);
+        assert_eq!(wrapped("é f", 0), ["é", "f"], "labels of other scripts may leave no space");
     }
 
     #[test]

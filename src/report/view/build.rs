@@ -2,7 +2,7 @@
 
 use super::{
     LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, caveats,
-    failures, metrics, objectives, observations, rewards, rollout, slos, splits, trends,
+    changes, failures, metrics, objectives, observations, rewards, rollout, slos, splits, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
@@ -55,7 +55,9 @@ impl ReportView {
         let rollout = experiment.rollout().map(rollout::of);
         let caveats = caveats::of(&verdicts, &load);
         let tasks = tasks(experiment, result);
-        Self { summary, rollout, tasks, versions, verdicts, caveats, rewards, splits, load, loops, trends }
+        let changes =
+            result.insights.as_ref().map(|insights| changes::of(insights, &versions, &load)).unwrap_or_default();
+        Self { summary, rollout, tasks, versions, verdicts, caveats, changes, rewards, splits, load, loops, trends }
     }
 }
 

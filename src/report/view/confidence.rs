@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::SloReport;
 use crate::model::metric_name::MetricRef;
+use crate::model::readable::confidence;
 use crate::model::slo::Method;
-use crate::report::show::{rounded, short, thousands, value, value_near};
+use crate::report::show::{rounded, short, thousands, value_near};
 use crate::slo::comparison::{self, comparison};
 
 /// Meaning of a value that is relative to another version's.
@@ -80,7 +81,7 @@ impl SloReport {
     /// Formats the further requests that would probably decide: `about 4,100 more requests (82 s at this rate)`. `None` if the reason
     /// has them.
     pub fn needs_text(&self) -> Option<String> {
-        let needs = self.needs.filter(|_| !self.reason.contains(" more request"))?;
+        let needs = self.needs.filter(|needs| needs.requests > 0 && !self.reason.contains(" more request"))?;
         let noun = if needs.requests == 1 { "request" } else { "requests" };
         let seconds = needs.seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
         let time = seconds.map(|seconds| format!(" ({} at this rate)", span(seconds))).unwrap_or_default();
@@ -88,7 +89,7 @@ impl SloReport {
     }
 
     /// Adds the sign of a comparison to a number, with a non-breaking space.
-    fn compared(&self, number: f64, text: String) -> String {
+    pub(in crate::report) fn compared(&self, number: f64, text: String) -> String {
         match self.comparison {
             None => text,
             Some(Comparison::Ratio) => format!("×\u{a0}{text}"),
@@ -99,11 +100,8 @@ impl SloReport {
 }
 
 /// Formats a confidence in percent; `None` if it is none.
-pub(super) fn percent(confidence: f64) -> Option<String> {
-    // Two decimals suffice for 99.99; more come from rounding errors.
-    let text = value(confidence * 100.0);
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    (confidence > 0.0 && confidence < 1.0).then(|| format!("{text} %"))
+pub(super) fn percent(level: f64) -> Option<String> {
+    (level > 0.0 && level < 1.0).then(|| confidence(level))
 }
 
 /// Formats seconds in the unit that people would use.
@@ -129,8 +127,8 @@ mod tests {
 
     #[test]
     fn confidences_have_the_digits_that_matter() {
-        let texts = [0.95, 0.975, 0.9999, 0.5, 1.0, f64::NAN, -3.0].map(percent);
-        let expected = [Some("95 %"), Some("97.5 %"), Some("99.99 %"), Some("50 %"), None, None, None];
+        let texts = [0.95, 0.975, 0.99995, 0.5, 1.0, f64::NAN, -3.0].map(percent);
+        let expected = [Some("95 %"), Some("97.5 %"), Some("99.995 %"), Some("50 %"), None, None, None];
         assert_eq!(texts.each_ref().map(|text| text.as_deref()), expected);
     }
 

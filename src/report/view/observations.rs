@@ -61,13 +61,13 @@ impl ObservationReport {
     /// Explains the policy of a missing value, with the name of its setting.
     pub fn explain_policy(&self) -> Option<(&'static str, &'static str)> {
         let of_error = self.on_error.map(|policy| match policy {
-            OnErrorPolicy::Fail => "fail: objectives on it count as violated",
-            OnErrorPolicy::Inconclusive => "inconclusive: objectives on it stay undecided",
+            OnErrorPolicy::Fail => "fail: SLOs on it count as violated",
+            OnErrorPolicy::Inconclusive => "inconclusive: SLOs on it stay inconclusive",
         });
         let of_absence = self.policy.map(|policy| match policy {
-            NoDataPolicy::Fail => "fail: objectives on it count as violated",
-            NoDataPolicy::Pass => "pass: objectives on it count as satisfied",
-            NoDataPolicy::Inconclusive => "inconclusive: objectives on it stay undecided",
+            NoDataPolicy::Fail => "fail: SLOs on it count as violated",
+            NoDataPolicy::Pass => "pass: SLOs on it count as satisfied",
+            NoDataPolicy::Inconclusive => "inconclusive: SLOs on it stay inconclusive",
             NoDataPolicy::Zero => "zero: the value counts as 0",
         });
         of_error.map(|text| ("onError", text)).or(of_absence.map(|text| ("noData", text)))

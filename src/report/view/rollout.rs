@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::duration::GoDuration;
-use crate::model::rollout::{RolloutPhase, RolloutRecord, StepRecord};
+use crate::model::readable::show;
+use crate::model::rollout::{Extension, RolloutPhase, RolloutRecord, StepRecord};
 use crate::model::slo::Outcome;
 use crate::redact::redact_text;
+use crate::report::show::thousands;
 use crate::slo::rollout;
 
 /// Maximum number of steps; a document with more is damaged or hostile.
@@ -66,6 +68,35 @@ pub struct StepReport {
     pub analyses: u64,
     /// Reason for the outcome.
     pub reason: Option<String>,
+    /// Load that an inconclusive analysis asked for.
+    pub extension: Option<ExtensionReport>,
+}
+
+/// Load of further analyses of a step.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExtensionReport {
+    /// Requests of the version whose verdict needs the most.
+    pub requests: u64,
+    /// Multiple of the load in the values.
+    pub times: f64,
+    /// Objective of that verdict; `null` if the document does not name it.
+    pub objective: Option<String>,
+}
+
+impl ExtensionReport {
+    fn of(extension: &Extension) -> Self {
+        let objective = extension.objective.as_deref().map(redact_text);
+        Self { requests: extension.requests, times: extension.times(), objective }
+    }
+
+    /// `asked for 4,100 requests, 2.5 times the load of the values, to decide http/error-rate`.
+    fn text(&self) -> String {
+        let why = self.objective.as_ref().map(|objective| format!(", to decide {objective}")).unwrap_or_default();
+        let plural = if self.requests == 1 { "" } else { "s" };
+        let (requests, times) = (thousands(self.requests), show(self.times));
+        format!("asked for {requests} request{plural}, {times} times the load of the values{why}")
+    }
 }
 
 /// State of a step in one word.
@@ -127,6 +158,13 @@ impl StepReport {
         use StepState::{Promoted, Promoting, RolledBack, RollingBack};
         matches!(self.state, Promoting | Promoted | RollingBack | RolledBack)
     }
+
+    /// Returns the reason for the outcome, and the load that the step has asked for.
+    pub fn reason_text(&self) -> Option<String> {
+        let parts = [self.reason.clone(), self.extension.as_ref().map(ExtensionReport::text)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 pub(super) fn of(record: &RolloutRecord) -> RolloutReport {
@@ -162,6 +200,7 @@ fn step(record: &RolloutRecord, index: usize, step: &StepRecord) -> StepReport {
         seconds: duration.map(seconds),
         analyses: step.analyses,
         reason: step.reason.as_deref().map(redact_text),
+        extension: step.extension.as_ref().map(ExtensionReport::of),
     }
 }
 
@@ -206,6 +245,7 @@ fn last_move(record: &RolloutRecord) -> Option<StepReport> {
         seconds: duration.map(seconds),
         analyses: 0,
         reason: record.reason.as_deref().map(redact_text),
+        extension: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Loads that ended early because their verdicts were decided, in words.
 
 use super::LoadReport;
-use super::confidence::{percent, span};
+use super::confidence::{Comparison, percent, span};
 use crate::model::load::{Decision, Stopped};
 use crate::model::slo::{Bound, Outcome};
 use crate::report::show;
@@ -28,7 +28,7 @@ impl LoadReport {
 
 fn cause(stopped: &Stopped) -> &'static str {
     let has = |outcome| stopped.decisions.iter().any(|decision| decision.verdict == outcome);
-    match (has(Outcome::Violated), has(Outcome::Inconclusive)) {
+    match (has(Outcome::Violated), has(Outcome::Inconclusive) || stopped.decisions.is_empty()) {
         (true, _) => "a violation was decided",
         (false, true) => "the verdicts on another version were decided",
         (false, false) => "all its verdicts were decided",
@@ -38,15 +38,22 @@ fn cause(stopped: &Stopped) -> &'static str {
 fn decision(decision: &Decision) -> String {
     let limit = show::short(decision.limit);
     let metric = &decision.metric;
-    let condition = match decision.bound {
-        Bound::Upper => format!("{metric} <= {limit}"),
-        Bound::Lower => format!("{limit} <= {metric}"),
+    let condition = match (decision.bound, decision.reference) {
+        (Bound::Upper, None) => format!("{metric} <= {limit}"),
+        (Bound::Lower, None) => format!("{limit} <= {metric}"),
+        (_, Some(_)) => match Comparison::of(None, metric) {
+            Comparison::Ratio => format!("{metric} <= {limit} x version 0"),
+            Comparison::Difference => format!("{metric} <= version 0 + {limit}"),
+        },
     };
     let verdict = match decision.verdict {
         Outcome::Satisfied => "satisfied",
         Outcome::Violated => "violated",
         Outcome::Inconclusive => "undecided",
     };
+    if decision.reference.is_some() {
+        return format!("{condition} {verdict} ({} requests of both versions)", show::thousands(decision.n));
+    }
     let counted = if metric.as_str().ends_with("/error-rate") { "failed" } else { "over the limit" };
     let [k, n] = [decision.k, decision.n].map(show::thousands);
     format!("{condition} {verdict} ({k} of {n} requests {counted})")

@@ -29,7 +29,7 @@ pub(super) struct Case<'a> {
     /// Error of each one-sided claim.
     pub alpha: f64,
     pub is_strict: bool,
-    /// Reason of the rule without a confidence.
+    /// Reason of the rule without a confidence. The one with a confidence says how many samples there are.
     pub point_reason: &'a str,
     /// True if the rule without a confidence is satisfied.
     pub is_within: bool,
@@ -54,6 +54,7 @@ impl<'a> Case<'a> {
         let load = insights.load.get(verdict.version).and_then(|loads| loads.get(&name.provider));
         let metric = MetricsView::new(insights, verdict.version).get(name);
         let value = verdict.value?;
+        let count = verdict.samples.map(|count| format!(" (n = {count})")).unwrap_or_default();
         Some(Self {
             insights,
             version: verdict.version,
@@ -66,7 +67,7 @@ impl<'a> Case<'a> {
             load,
             alpha: alpha(insights, verdict.version, confidence),
             is_strict: confidence.is_strict,
-            point_reason: &verdict.reason,
+            point_reason: verdict.reason.strip_suffix(&count).unwrap_or(&verdict.reason),
             is_within: verdict.bound.admits(value, verdict.limit),
         })
     }

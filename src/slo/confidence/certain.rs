@@ -95,9 +95,7 @@ fn loops(case: &Case<'_>, history: &[f64]) -> Option<Finding> {
         _ => Outcome::Inconclusive,
     };
     let ends = match (lower, upper) {
-        (Some(lower), Some(upper)) => {
-            format!("between {} and {}", case.scale().text(lower, case.limit), case.scale().text(upper, case.limit))
-        }
+        (Some(lower), Some(upper)) => case.scale().between(lower, upper, case.limit),
         _ => return None,
     };
     let reason = format!("{}; the mean of {} loops is {ends}", case.point_reason, history.len());

@@ -6,7 +6,7 @@ use crate::confidence::blocks::{Block, SumBlock};
 use crate::confidence::design_effect::{DesignEffect, FEW_AT_END, tail_rule};
 use crate::confidence::percentile::limit_micros;
 use crate::confidence::proportion;
-use crate::metrics::series::halved;
+use crate::metrics::series::{COLUMN_DISTANCE, halved};
 use crate::model::load::LoadRecord;
 use crate::model::series::{Over, Series};
 use crate::model::slo::{Bound, Dependence, DependenceSource};
@@ -144,11 +144,18 @@ impl<'a> Columns<'a> {
     /// Design effect of the requests over a limit, or of those over the nearest limits on both sides, the larger one; with the tail rule if
     /// few requests are bad: a share `bad` of them, over an upper limit or below a lower one. `None` if nothing shows it.
     ///
-    /// Upper limits above the 90th percentile borrow from it; lower limits, which have no percentile below them, from all.
+    /// Upper limits above the 90th percentile borrow from it, or from `midway` if that is higher. Lower limits, which have no percentile
+    /// below them, borrow from all.
     ///
     /// For another distribution than the latency, `share` is the share of requests over its limit, and the nearest columns are those of the
     /// nearest shares.
-    pub fn over_effect(self, place: Place, bound: Bound, bad: f64) -> Result<Option<Effect>, String> {
+    pub fn over_effect(
+        self,
+        place: Place,
+        bound: Bound,
+        bad: f64,
+        midway: Option<Midway>,
+    ) -> Result<Option<Effect>, String> {
         self.check_shared(self.has_limits())?;
         if !self.has_limits() {
             return Ok(None);
@@ -168,7 +175,10 @@ impl<'a> Columns<'a> {
         let exceedances = bad * self.total();
         let mut tail = match self.over_percentile(TAIL)? {
             Some((p90, blocks)) if bound == Bound::Lower || place.is_above(p90) => {
-                Some(effect(blocks, DependenceSource::P90)?)
+                match midway.filter(|midway| bound == Bound::Upper && midway.place.is_above(p90)) {
+                    Some(midway) => self.midway_effect(midway)?,
+                    None => Some(effect(blocks, DependenceSource::P90)?),
+                }
             }
             _ => None,
         };
@@ -181,6 +191,27 @@ impl<'a> Columns<'a> {
         let (chosen, is_tail) = tail_rule(own.effect, exceedances, tail.as_ref().map(|tail| tail.effect), FEW_AT_END);
         let from = tail.filter(|_| is_tail).map_or(own.from, |tail| tail.from);
         Ok(Some(Effect { effect: chosen, from, blocks: own.blocks }))
+    }
+
+    fn midway_effect(self, midway: Midway) -> Result<Option<Effect>, String> {
+        let found = if midway.share > 0.0 {
+            match self.column_at(midway.place)? {
+                Some(blocks) => Some(effect(blocks, DependenceSource::Midway)?),
+                None => self.nearest(midway.place)?,
+            }
+        } else {
+            let none = |n: &u64| Block { n: *n as f64, k: 0.0 };
+            Some(effect(self.timed().iter().map(none).collect(), DependenceSource::Midway)?)
+        };
+        Ok(found.map(|found| Effect { from: DependenceSource::Midway, ..found }))
+    }
+
+    /// Requests over a limit per interval, as precise as the cells of the series' histograms; `None` if no column is close to it.
+    fn column_at(self, place: Place) -> Result<Option<Vec<Block>>, String> {
+        let Place::Limit(limit) = place else { return Ok(None) };
+        let distance = |over: &&Over| (over.limit / limit - 1.0).abs();
+        let closest = self.series.over.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        closest.filter(|over| distance(over) <= COLUMN_DISTANCE).map(|over| self.column(over)).transpose()
     }
 
     /// Requests with a latency.
@@ -233,6 +264,14 @@ impl<'a> Columns<'a> {
     fn timed(self) -> &'a [u64] {
         if self.series.timed.is_empty() { &self.series.requests } else { &self.series.timed }
     }
+}
+
+/// Middle between the median and an upper limit, on a log scale.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Midway {
+    pub place: Place,
+    /// Share of the values over it.
+    pub share: f64,
 }
 
 /// Place of a limit among the columns.

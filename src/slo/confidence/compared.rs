@@ -2,9 +2,8 @@
 
 use super::case::{self, Values};
 use super::finding::Finding;
-use super::share::{needs_text, tenths};
+use super::share::{open_because, tenths};
 use super::words::{Scale, basis};
-use crate::confidence::beta::normal;
 use crate::confidence::{family, needs};
 use crate::metrics::histogram::{self, Histogram};
 use crate::model::insights::Insights;
@@ -13,13 +12,10 @@ use crate::model::metric_name::{Aggregation, MetricName};
 use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Needs, Outcome, Verdict};
 use crate::slo::load_validity::named_statistic;
 use crate::slo::relative::BASELINE;
+use crate::slo::timeouts::Timeouts;
 
 /// µs per msec.
 const MICROS: f64 = 1_000.0;
-/// Most further requests that are worth telling.
-const MAX_NEEDS: f64 = 1e7;
-/// Normal quantile of the power 0.8: so many requests decide in 4 of 5 runs.
-const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 /// Largest relative difference between a rate and the ratio of its counts.
 pub(super) const MAX_DIFFERENCE: f64 = 0.01;
 
@@ -119,10 +115,7 @@ impl Compared<'_> {
         let is_assumed = measured.dependence.from == DependenceSource::None;
         let basis =
             basis(self.alpha, total as u64, (!is_assumed).then_some(measured.effective.min(total)), self.noun());
-        let why = match is_harmed {
-            true => "requests of unknown origin may be its own".to_owned(),
-            false => needs_text(needs, self.noun()),
-        };
+        let why = open_because(is_harmed, needs, self.noun());
         let mut reason = self.sentence(outcome, [lower, upper], measured.scale, &basis, &why);
         if !self.is_simultaneous && self.loads.iter().all(Option::is_some) {
             reason.push_str("; measured one after another: what changed in between counts as difference");
@@ -138,7 +131,8 @@ impl Compared<'_> {
         }
     }
 
-    fn sentence(
+    /// Explains a verdict by the ends of its interval; `why` says what would decide an open one.
+    pub fn sentence(
         &self,
         outcome: Outcome,
         ends: [Option<f64>; 2],
@@ -164,23 +158,19 @@ impl Compared<'_> {
                 format!("{metric} {is} at least {end}{of} ({basis}), above the limit of {limit}")
             }
             (_, [Some(low), Some(high)]) => format!(
-                "{metric} {is} {}{of}, between {} and {} ({basis}); the limit of {} lies between: {why}",
+                "{metric} {is} {}{of}, {} ({basis}); the limit of {} is within that range: {why}",
                 text(self.value),
-                text(low),
-                text(high),
+                scale.between(low, high, limit),
                 text(limit)
             ),
             (_, [low, _]) => {
                 let low = low.map(|low| format!(", at least {}", text(low))).unwrap_or_default();
-                format!(
-                    "{metric} {is} {}{of}{low} ({basis}), too little to say at most how much: {why}",
-                    text(self.value)
-                )
+                format!("{metric} {is} {}{of}{low} ({basis}); no upper bound is known: {why}", text(self.value))
             }
         }
     }
 
-    /// Further requests of each version that would probably decide: the width of the interval shrinks with the root of their number.
+    /// Further requests of each version that would probably decide.
     fn needs<F: Fn(f64) -> [Option<f64>; 2]>(
         &self,
         measured: &Measured<F>,
@@ -191,15 +181,14 @@ impl Compared<'_> {
         let total = measured.totals[0];
         let end = if self.value <= limit { upper } else { lower };
         let by_width = end.and_then(|end| {
-            let width = (scaled(end) - scaled(self.value)).abs() * (1.0 + POWER_QUANTILE / normal(1.0 - self.alpha)?);
-            let distance = (scaled(limit) - scaled(self.value)).abs();
-            Some(total * (width / distance).powi(2))
+            let distance = scaled(limit) - scaled(self.value);
+            needs::by_width(scaled(end) - scaled(self.value), distance, total, self.alpha)
         });
         let requests = match (by_width, measured.least) {
             (Some(by_width), _) => by_width,
             (None, least) => least?,
         };
-        let requests = needs::missing(Some(requests).filter(|requests| *requests <= MAX_NEEDS)?, total)?;
+        let requests = needs::missing(requests, total)?;
         let seconds =
             self.loads[0].map(|load| load.duration.0.as_secs_f64()).map(|all| requests as f64 / (total / all));
         let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0).map(tenths);
@@ -213,14 +202,18 @@ pub(super) fn harmed(case: &Compared<'_>, key: &str, [candidate, baseline]: [&Hi
     let [own, reference] = case.loads.map(|load| load.is_some_and(|load| load.version_from.is_some()));
     let encoded = case.insights.unknown_version.and_then(|version| case.insights.histograms.get(version)?.get(key));
     let unknown = histogram::decode(encoded.filter(|_| own || reference)?).ok()?;
+    let slow = Timeouts::of_unknown(case.insights, key).without_end(&unknown);
     let (mut worst, mut fastest) = (candidate.clone(), baseline.clone());
     for cell in unknown.iter_recorded() {
         let (value, count) = (cell.value_iterated_to(), cell.count_at_value());
-        if own && unknown.highest_equivalent(value) as f64 > case.values[0] * MICROS {
-            worst.saturating_record_n(value, count);
-        }
         if reference && unknown.lowest_equivalent(value) as f64 <= case.values[1] * MICROS {
             fastest.saturating_record_n(unknown.lowest_equivalent(value), count);
+        }
+    }
+    for cell in slow.iter_recorded().filter(|_| own) {
+        let (value, count) = (cell.value_iterated_to(), cell.count_at_value());
+        if slow.highest_equivalent(value) as f64 > case.values[0] * MICROS {
+            worst.saturating_record_n(value, count);
         }
     }
     Some([worst, fastest])

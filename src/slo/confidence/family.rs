@@ -67,3 +67,47 @@ fn hold(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{P95, RATE, slo};
+    use super::*;
+    use crate::model::slo::{Bound, Method};
+
+    fn violated(metric: &str, version: usize, reference: Option<usize>) -> Verdict {
+        let open = Verdict::undecided(&slo(metric, 1.0), Bound::Upper, version);
+        Verdict { verdict: Outcome::Violated, reference, confidence: Some(0.95), ..open }
+    }
+
+    /// Number of verdicts that stay violated with these p-values, as parts of the allowed error.
+    fn confirmed(mut verdicts: Vec<Verdict>, p_values: &[f64]) -> usize {
+        hold_back(&mut verdicts, &p_values.iter().copied().map(Some).collect::<Vec<_>>());
+        verdicts.iter().filter(|verdict| verdict.verdict == Outcome::Violated).count()
+    }
+
+    #[test]
+    fn a_violation_is_held_back_within_its_version_and_within_its_limit() {
+        let own = |metric, version| violated(metric, version, None);
+        let compared = |metric, version| violated(metric, version, Some(0));
+        let cases = [
+            ("alone", vec![own(P95, 0)], vec![0.8], 1),
+            ("one of two objectives", vec![own(P95, 0), own(RATE, 0)], vec![0.8, 1.0], 0),
+            ("objectives of two versions", vec![own(P95, 0), own(P95, 1)], vec![0.8, 0.8], 2),
+            ("one of two candidates", vec![compared(P95, 1), compared(P95, 2)], vec![0.8, 1.0], 0),
+            ("both candidates", vec![compared(P95, 1), compared(P95, 2)], vec![0.4, 0.4], 2),
+            ("candidates on two limits", vec![compared(P95, 1), compared(RATE, 2)], vec![0.8, 0.8], 2),
+        ];
+        for (why, verdicts, p_values, count) in cases {
+            assert_eq!(confirmed(verdicts, &p_values), count, "{why}");
+        }
+    }
+
+    #[test]
+    fn p_values_are_parts_of_the_error_that_is_left() {
+        let finding =
+            |alpha| Some(Finding { p_violated: Some(0.25), ..Finding::open(Method::Mean, alpha, String::new()) });
+        let verdicts = [violated(P95, 0, None), violated(P95, 1, None), violated(P95, 2, None)];
+        let values = p_values(&verdicts, &[finding(0.5), finding(0.25), None]);
+        assert_eq!(values, [Some(0.5), Some(1.0), None]);
+    }
+}

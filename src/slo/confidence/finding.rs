@@ -2,7 +2,7 @@
 
 use crate::model::slo::{Dependence, Method, Needs, Outcome, Verdict};
 
-/// Verdict with a confidence, before other objectives are considered.
+/// Verdict with a confidence, before other SLOs are considered.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub outcome: Outcome,
@@ -41,12 +41,16 @@ impl Finding {
         verdict.verdict = self.outcome;
         verdict.reason = self.reason;
         verdict.method = Some(self.method);
-        // 1 − 0.05 is not 0.95 in every digit.
-        verdict.confidence = finite(Some(((1.0 - self.alpha) * 1e9).round() / 1e9));
+        verdict.confidence = finite(Some(rounded(1.0 - self.alpha)));
         verdict.interval = self.interval.map(|ends| ends.map(finite));
         verdict.effective_samples = finite(self.effective);
         let is_number = |dependence: &Dependence| dependence.deff.is_finite() && dependence.df.is_finite();
         verdict.dependence = self.dependence.filter(is_number);
         verdict.needs = self.needs;
     }
+}
+
+/// Rounds a confidence: 1 − 0.05 is not 0.95 in every digit.
+pub(super) fn rounded(confidence: f64) -> f64 {
+    (confidence * 1e9).round() / 1e9
 }

@@ -47,7 +47,10 @@ pub(super) fn limit(
         None => own.errors()?.iter().map(|block| Block { n: block.n, k: 0.0 }).collect(),
     };
     let counts: Vec<f64> = match counted {
-        Some(counted) if is_upper => counted.iter().map(|block| block.k).collect(),
+        // Timeouts within the limit were not counted.
+        Some(counted) if is_upper && counted.iter().map(|block| block.k).sum::<f64>() >= harm => {
+            counted.iter().map(|block| block.k).collect()
+        }
         _ => {
             let all = unknown.errors()?;
             let total: f64 = all.iter().map(|block| block.n).sum();

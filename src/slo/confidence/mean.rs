@@ -5,9 +5,9 @@ use super::certain;
 use super::columns::Columns;
 use super::finding::Finding;
 use super::percentile::{clipped, sentence};
-use super::share::{needs_text, tenths};
+use super::share::{open_because, tenths};
 use super::words::basis;
-use crate::confidence::beta::{normal, student};
+use crate::confidence::beta::student;
 use crate::confidence::blocks::SumBlock;
 use crate::confidence::mean::{self, Mean};
 use crate::confidence::{family, needs};
@@ -20,14 +20,10 @@ use crate::model::slo::{Bound, Dependence, DependenceSource, Method, Needs, Outc
 
 /// µs per msec.
 const MICROS: f64 = 1_000.0;
-/// Most further requests that are worth telling.
-const MAX_NEEDS: f64 = 1e7;
 /// Least error of a mean, relative to it, that is not the rounding of sums.
 const MIN_SPREAD: f64 = 1e-9;
 /// Reason of values without spread.
 const EQUAL: &str = "equal values do not show how far others may be";
-/// Normal quantile of the power 0.8: so many requests decide in 4 of 5 runs.
-const POWER_QUANTILE: f64 = 0.841_621_233_572_914_2;
 
 /// An estimated mean in the metric's unit.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +97,7 @@ fn with_estimate(case: &Case<'_>, key: &str, estimate: &Estimate) -> Finding {
     let total = estimate.mean.total;
     let needs = (outcome == Outcome::Inconclusive && !is_harmed).then(|| needs(case, estimate)).flatten();
     let basis = basis(case.alpha, total as u64, estimate.effective(), case.noun());
-    let why = match is_harmed {
-        true => "requests of unknown origin may be its own".to_owned(),
-        false => needs_text(needs, case.noun()),
-    };
+    let why = open_because(is_harmed, needs, case.noun());
     let ends = clipped([lower, upper], case, outcome);
     Finding {
         outcome,
@@ -113,17 +106,20 @@ fn with_estimate(case: &Case<'_>, key: &str, estimate: &Estimate) -> Finding {
         dependence: Some(estimate.dependence()),
         needs,
         p_violated: Some(p),
-        ..Finding::open(Method::Mean, case.alpha, sentence(case, outcome, ends, &basis, &why))
+        ..Finding::open(Method::Mean, case.alpha, sentence(case, case.scale(), outcome, ends, &basis, &why))
     }
 }
 
-/// Further observations that would probably decide: the distance to the limit is compared with the spread of single values.
+/// Further observations that would probably decide: the distance to the limit is compared with the spread of single values, or with the
+/// interval if that is wider than the spread alone explains, because of skewness or few intervals.
 fn needs(case: &Case<'_>, estimate: &Estimate) -> Option<Needs> {
     let Mean { mean, error, total, .. } = estimate.mean;
     let distance = (mean - case.limit).abs();
-    let spread = error * total.sqrt();
-    let requests = ((normal(1.0 - case.alpha)? + POWER_QUANTILE) * spread / distance).powi(2);
-    let requests = needs::missing(Some(requests).filter(|requests| *requests <= MAX_NEEDS)?, total)?;
+    let by_spread = needs::by_deviation(error * total.sqrt(), distance, case.alpha)?;
+    let [lower, upper] = estimate.interval(case.alpha);
+    let end = if mean <= case.limit { upper } else { lower };
+    let by_width = end.and_then(|end| needs::by_width(end - mean, distance, total, case.alpha));
+    let requests = needs::missing(by_width.filter(|_| by_spread <= total).unwrap_or(by_spread), total)?;
     Some(Needs { requests, seconds: case.rate(total).map(|rate| tenths(requests as f64 / rate)) })
 }
 

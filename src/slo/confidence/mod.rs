@@ -43,11 +43,31 @@ mod stopped;
 mod words;
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
+mod decision_tests;
+#[cfg(test)]
+mod dependence_tests;
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
 mod false_pass_tests;
+#[cfg(test)]
+mod midway_tests;
+#[cfg(test)]
+mod percentile_tests;
+#[cfg(test)]
+mod provider_tests;
+#[cfg(test)]
+mod relative_tests;
+#[cfg(test)]
+mod stopped_tests;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
-mod tests;
+mod unknown_tests;
+#[cfg(test)]
+mod value_tests;
 
 use crate::model::insights::Insights;
 use crate::model::objectives::Confidence;

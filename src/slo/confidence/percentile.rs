@@ -2,28 +2,37 @@
 
 use super::case::{Case, Values};
 use super::certain;
-use super::columns::{Columns, Effect, Place, effect};
+use super::columns::{Columns, Effect, Midway, Place, effect};
 use super::finding::Finding;
 use super::harmed;
-use super::share::{Share, drift, needs_text};
-use super::words::{basis, percent};
+use super::share::{Share, drift, open_because};
+use super::words::{Scale, basis};
 use crate::confidence::blocks::Block;
+use crate::confidence::design_effect;
 use crate::confidence::order::{Ranked, Samples};
 use crate::confidence::percentile::{self, interval_of, limit_micros, lower_limit_micros, ranks};
-use crate::metrics::histogram::{self, Histogram};
+use crate::metrics::histogram::{self, HIGHEST, Histogram};
 use crate::model::insights::HistogramBucket;
 use crate::model::slo::{Bound, DependenceSource, Method, Outcome};
+use crate::slo::timeouts::Timeouts;
 
 /// µs per msec.
 const MICROS: f64 = 1_000.0;
 
-/// Cause of requests that ended at their timeout.
-const TIMEOUT: &str = "timeout";
+/// Reasons why more requests would not decide.
+const ONE_CELL: &str = "values this close to it were counted as one";
+const NOT_IN_RUN: &str =
+    "requests this close to it were counted as one; a run with this limit among its SLOs counts those over it exactly";
+const ONE_BUCKET: &str =
+    "its bucket may have values on both sides of it; a bucket that ends at the limit would be counted exactly";
+const TIMED_OUT: &str = "requests that timed out may have taken longer than that";
 
 /// Values behind a percentile, ready to be tested.
 struct Tail {
     share: Share,
     effect: Effect,
+    /// Reason why more requests would not decide, because the share of bad ones may be on either side of the limit; `None` if they would.
+    uncounted: Option<&'static str>,
 }
 
 /// Judges a percentile `p`, above 0 and below 100, of the values under `key`.
@@ -47,7 +56,14 @@ fn theta0(case: &Case<'_>, p: f64) -> f64 {
     }
 }
 
-fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Result<Finding, String> {
+fn of_histogram(case: &Case<'_>, key: &str, p: f64, responses: &Histogram) -> Result<Finding, String> {
+    let timeouts = match case.bound {
+        Bound::Upper => Timeouts::of(case.insights, case.version, key),
+        Bound::Lower => Timeouts::default(),
+    };
+    // Requests without a response are beyond every upper limit.
+    let lost = timeouts.lost as f64;
+    let values = &with_lost(responses, timeouts.lost);
     let total = values.len() as f64;
     let micros = match case.bound {
         Bound::Upper => limit_micros(case.limit),
@@ -66,8 +82,8 @@ fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Resul
         let sum = |of: fn(&Block) -> f64| blocks.iter().map(of).sum::<f64>();
         let exact = sum(|block| block.k);
         // Counts of other requests than those of the histogram would be another load's.
-        if sum(|block| block.n) == total && (bad[0]..=bad[1]).contains(&exact) {
-            bad = [exact; 2];
+        if sum(|block| block.n) + lost == total && (bad[0]..=bad[1]).contains(&(exact + lost)) {
+            bad = [exact + lost; 2];
         }
     }
     let place = if case.is_latency(key) {
@@ -77,17 +93,24 @@ fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Resul
         Place::Share(over / total)
     };
     let effect = match columns {
-        Some(columns) => columns.over_effect(place, case.bound, bad[0] / total)?,
+        Some(columns) => {
+            let midway = midway(values, micros, case.is_latency(key));
+            columns.over_effect(place, case.bound, bad[0] / total, Some(midway))?
+        }
         None => None,
     };
     let mut effect = effect.unwrap_or_else(|| Effect::none(total));
-    // A request without a response in time would have taken longer than its timeout; nobody knows how much.
-    let timeouts = timeouts(case, key).min(total);
-    if timeouts > bad[1] {
-        bad[1] = timeouts;
-        if let Some(columns) = columns.filter(|_| !effect.is_assumed()) {
-            effect = effect.larger(columns.error_effect()?);
-        }
+    let timeouts = timeouts.within(values, micros) as f64;
+    let mut share = Share { bad, total, harm: 0.0, harmed: None, theta0: theta0(case, p) };
+    let is_countable = case.is_latency(key) && case.bound == Bound::Upper;
+    let one_cell = if is_countable { NOT_IN_RUN } else { ONE_CELL };
+    let mut uncounted = share.is_on_both_sides().then_some(one_cell);
+    if timeouts > 0.0 {
+        share.bad[1] = (share.bad[1] + timeouts).min(total);
+        uncounted = uncounted.or(share.is_on_both_sides().then_some(TIMED_OUT));
+    }
+    if let Some(columns) = columns.filter(|_| timeouts + lost > 0.0 && !effect.is_assumed()) {
+        effect = effect.larger(columns.error_effect()?);
     }
     if !case.is_latency(key) {
         effect = effect.of_latency();
@@ -95,25 +118,30 @@ fn of_histogram(case: &Case<'_>, key: &str, p: f64, values: &Histogram) -> Resul
         let requests = columns.map(Columns::total).filter(|requests| *requests > 0.0 && *requests < total);
         effect.effect.deff *= requests.map_or(1.0, |requests| total / requests);
     }
-    let harm = unknown(case, key, micros);
-    let harmed = match case.load.filter(|_| harm > 0.0 && !effect.is_assumed()) {
+    share.harm = unknown(case, key, micros);
+    share.harmed = match case.load.filter(|_| share.harm > 0.0 && !effect.is_assumed()) {
         Some(load) => {
             let limit = case.is_latency(key).then_some(case.limit);
-            harmed::limit(case.insights, load, &case.name.provider, (limit, case.bound, harm))?
+            harmed::limit(case.insights, load, &case.name.provider, (limit, case.bound, share.harm))?
         }
         None => None,
     };
-    let share = Share { bad, total, harm, harmed, theta0: theta0(case, p) };
     let to_msec = |end: Option<f64>| end.map(|micros| micros / MICROS);
-    finish(case, values, &Tail { share, effect }, |ends| ends.map(to_msec))
+    finish(case, values, &Tail { share, effect, uncounted }, |ends| ends.map(to_msec))
 }
 
-/// Requests that ended at their timeout, if they may be over an upper limit of a distribution that includes them.
-fn timeouts(case: &Case<'_>, key: &str) -> f64 {
-    let includes_them = matches!(key.split_once('/'), Some((_, "latency" | "service-time")));
-    let timeouts = case.load.and_then(|load| load.causes.get(TIMEOUT));
-    let timeouts = timeouts.filter(|_| includes_them && case.bound == Bound::Upper);
-    timeouts.map_or(0.0, |timeouts| *timeouts as f64)
+/// Copies the values of responses, with the highest one for each request that got none.
+fn with_lost(responses: &Histogram, lost: u64) -> Histogram {
+    let mut values = responses.clone();
+    values.saturating_record_n(HIGHEST, lost);
+    values
+}
+
+/// Finds the middle between the median of the values and a limit in µs.
+fn midway(values: &Histogram, limit: u64, is_latency: bool) -> Midway {
+    let middle = design_effect::midway(values.value_at_quantile(0.5) as f64, limit as f64);
+    let share = percentile::over(values, middle as u64)[1] as f64 / values.len() as f64;
+    Midway { place: if is_latency { Place::Limit(middle / MICROS) } else { Place::Share(share) }, share }
 }
 
 /// Number of values of unknown origin on the wrong side of the limit, in µs.
@@ -123,11 +151,14 @@ fn unknown(case: &Case<'_>, key: &str, micros: u64) -> f64 {
     let Some(values) = encoded.filter(|_| is_attributed).and_then(|encoded| histogram::decode(encoded).ok()) else {
         return 0.0;
     };
-    let counts = match case.bound {
-        Bound::Upper => percentile::over(&values, micros),
-        Bound::Lower => percentile::below(&values, micros),
+    let count = match case.bound {
+        Bound::Upper => {
+            let timeouts = Timeouts::of_unknown(case.insights, key);
+            percentile::over(&values, micros)[1] + timeouts.within(&values, micros) + timeouts.lost
+        }
+        Bound::Lower => percentile::below(&values, micros)[1],
     };
-    counts[1] as f64
+    count as f64
 }
 
 fn of_samples(case: &Case<'_>, p: f64, samples: &[f64]) -> Result<Finding, String> {
@@ -139,7 +170,7 @@ fn of_samples(case: &Case<'_>, p: f64, samples: &[f64]) -> Result<Finding, Strin
     let effect = effect(samples.iter().map(block).collect(), DependenceSource::Blocks)?;
     let bad = effect.blocks.iter().map(|block| block.k).sum::<f64>();
     let share = Share { bad: [bad; 2], total: samples.len() as f64, harm: 0.0, harmed: None, theta0: theta0(case, p) };
-    finish(case, &values, &Tail { share, effect }, |ends| ends)
+    finish(case, &values, &Tail { share, effect, uncounted: None }, |ends| ends)
 }
 
 fn of_buckets(case: &Case<'_>, p: f64, buckets: &[HistogramBucket]) -> Result<Finding, String> {
@@ -157,13 +188,11 @@ fn of_buckets(case: &Case<'_>, p: f64, buckets: &[HistogramBucket]) -> Result<Fi
         Bound::Lower => [count(&|bucket| bucket.upper < limit), count(&|bucket| bucket.lower < limit)],
     };
     let total = values.count() as f64;
-    let tail = Tail {
-        share: Share { bad, total, harm: 0.0, harmed: None, theta0: theta0(case, p) },
-        effect: Effect::none(total),
-    };
-    let is_split = bad[0] < bad[1];
-    let mut finding = finish(case, &values, &tail, |ends| ends)?;
-    if is_split && finding.outcome == Outcome::Inconclusive {
+    let share = Share { bad, total, harm: 0.0, harmed: None, theta0: theta0(case, p) };
+    let is_on_both_sides = share.is_on_both_sides();
+    let uncounted = is_on_both_sides.then_some(ONE_BUCKET);
+    let mut finding = finish(case, &values, &Tail { share, effect: Effect::none(total), uncounted }, |ends| ends)?;
+    if bad[0] < bad[1] && !is_on_both_sides && finding.outcome == Outcome::Inconclusive {
         finding.reason.push_str("; a bucket that ends at the limit would be counted exactly");
     }
     Ok(finding)
@@ -202,7 +231,7 @@ fn finish(
     tail: &Tail,
     convert: impl Fn([Option<f64>; 2]) -> [Option<f64>; 2],
 ) -> Result<Finding, String> {
-    let Tail { share, effect } = tail;
+    let Tail { share, effect, uncounted } = tail;
     let tested = share.test(effect, case.alpha).ok_or("its counts are impossible")?;
     let effective = tested.shares[0].n;
     // The interval is that of the share above the percentile, on whichever side the limit is.
@@ -212,22 +241,18 @@ fn finish(
     };
     let ends = convert(interval_of(values, effective, ranks(effective, above, case.alpha)));
     let ends = clipped(ends, case, tested.outcome);
-    let needs = (tested.outcome == Outcome::Inconclusive && !tested.is_harmed)
+    let needs = (tested.outcome == Outcome::Inconclusive && !tested.is_harmed && uncounted.is_none())
         .then(|| share.needs(&tested, case.alpha, case.rate(share.total)))
         .flatten();
     let basis = basis(case.alpha, share.total as u64, (!effect.is_assumed()).then_some(effective), case.noun());
-    let why = match tested.is_harmed {
-        true => "requests of unknown origin may be its own".to_owned(),
-        false => needs_text(needs, case.noun()),
+    let why = match uncounted {
+        Some(why) if !tested.is_harmed => (*why).to_owned(),
+        _ => open_because(tested.is_harmed, needs, case.noun()),
     };
-    let mut reason = sentence(case, tested.outcome, ends, &basis, &why);
-    if let Some([first, second]) = drift(effect).filter(|_| !matches!(effect.from, DependenceSource::Latency)) {
-        let limit = case.scale().text(case.limit, case.limit);
-        reason.push_str(&format!(
-            "; the share over {limit} went from {} to {} during the run: it was not steady",
-            percent(first),
-            percent(second)
-        ));
+    let mut reason = sentence(case, case.scale(), tested.outcome, ends, &basis, &why);
+    if effect.from != DependenceSource::Latency {
+        let bad = format!("over {}", case.scale().text(case.limit, case.limit));
+        reason.push_str(&drift(effect, &bad).unwrap_or_default());
     }
     Ok(Finding {
         outcome: tested.outcome,
@@ -254,8 +279,15 @@ pub(super) fn clipped([lower, upper]: [Option<f64>; 2], case: &Case<'_>, outcome
 }
 
 /// Explains a verdict by the ends of its interval; `why` says what would decide an open one.
-pub(super) fn sentence(case: &Case<'_>, outcome: Outcome, ends: [Option<f64>; 2], basis: &str, why: &str) -> String {
-    let (metric, limit, scale) = (&case.metric, case.limit, case.scale());
+pub(super) fn sentence(
+    case: &Case<'_>,
+    scale: Scale<'_>,
+    outcome: Outcome,
+    ends: [Option<f64>; 2],
+    basis: &str,
+    why: &str,
+) -> String {
+    let (metric, limit) = (&case.metric, case.limit);
     let at_least = |value: f64| format!("{metric} is at least {} ({basis})", scale.text(value, limit));
     let at_most = |value: f64| format!("{metric} is at most {} ({basis})", scale.text(value, limit));
     let limit_text = |end: f64| scale.pair(end, limit).1;
@@ -273,20 +305,19 @@ pub(super) fn sentence(case: &Case<'_>, outcome: Outcome, ends: [Option<f64>; 2]
             format!("{}, below the limit of {}", at_most(end), limit_text(end))
         }
         (Outcome::Inconclusive, _, [Some(low), Some(high)]) => {
-            let value = scale.text(case.value, limit);
-            let (low, high) = (scale.text(low, limit), scale.text(high, limit));
+            let (value, between) = (scale.text(case.value, limit), scale.between(low, high, limit));
             let limit = scale.text(limit, limit);
-            format!("{metric} is {value}, between {low} and {high} ({basis}); the limit of {limit} lies between: {why}")
+            format!("{metric} is {value}, {between} ({basis}); the limit of {limit} is within that range: {why}")
         }
         (Outcome::Inconclusive, Bound::Upper, [low, None]) => {
             let low = low.map(|low| format!(", at least {}", scale.text(low, limit))).unwrap_or_default();
             let value = scale.text(case.value, limit);
-            format!("{metric} is {value}{low} ({basis}), too little to say at most how much: {why}")
+            format!("{metric} is {value}{low} ({basis}); no upper bound is known: {why}")
         }
         (Outcome::Inconclusive, Bound::Lower, [None, high]) => {
             let high = high.map(|high| format!(", at most {}", scale.text(high, limit))).unwrap_or_default();
             let value = scale.text(case.value, limit);
-            format!("{metric} is {value}{high} ({basis}), too little to say at least how much: {why}")
+            format!("{metric} is {value}{high} ({basis}); no lower bound is known: {why}")
         }
         (Outcome::Inconclusive, _, _) => {
             let (value, limit) = scale.pair(case.value, limit);

@@ -9,7 +9,8 @@ use crate::confidence::order::{Ranked, Samples};
 use crate::confidence::{needs, ratio};
 use crate::metrics::histogram::Histogram;
 use crate::model::load::LoadRecord;
-use crate::model::slo::{Dependence, DependenceSource, Method};
+use crate::model::slo::{Dependence, DependenceSource, Method, Outcome};
+use crate::slo::timeouts::Timeouts;
 
 /// Percentiles of the whole load whose exceedances per interval documents have.
 const COLUMNS: [f64; 3] = [50.0, 90.0, 99.0];
@@ -26,7 +27,23 @@ pub(super) fn of_histograms(
     let (effect, from) = percentile_effect(case, key, p, candidate, baseline)?;
     let harm = harmed(case, key, [candidate, baseline]);
     let harm = harm.as_ref().map(|[worst, fastest]| [worst, fastest]);
-    Ok(percentiles(case, p, [candidate, baseline], harm, effect, from))
+    let finding = percentiles(case, p, [candidate, baseline], harm, effect, from);
+    let timeouts = Timeouts::of(case.insights, case.verdict.version, key);
+    if finding.outcome != Outcome::Satisfied || timeouts.count + timeouts.lost == 0 {
+        return Ok(finding);
+    }
+    let longest = timeouts.without_end(candidate);
+    let [_, end] = ratio::interval(&longest, baseline, p / 100.0, effect, case.alpha);
+    Ok(match end {
+        Some(end) if end <= case.verdict.limit => finding,
+        _ => {
+            let reason = format!(
+                "{}; requests that timed out or got no response may have taken arbitrarily long",
+                finding.reason
+            );
+            Finding { outcome: Outcome::Inconclusive, reason, ..finding }
+        }
+    })
 }
 
 /// Judges the ratio of the percentiles `p` of single values, which are taken as independent.
@@ -125,7 +142,8 @@ fn nearest_pair(load: &LoadRecord, p: f64) -> Option<(DesignEffect, DependenceSo
     let above = sound().filter(|pair| pair.percentile >= p).min_by(|a, b| a.percentile.total_cmp(&b.percentile));
     let pair = below.into_iter().chain(above).max_by(|a, b| a.deff.total_cmp(&b.deff))?;
     let from = if pair.is_from_p90 { DependenceSource::P90 } else { DependenceSource::Blocks };
-    Some((DesignEffect { deff: pair.deff, df: pair.df }, from))
+    // Less than that of independent requests was edited: their tail is drawn without replacement.
+    Some((DesignEffect { deff: pair.deff.max(p / 100.0), df: pair.df }, from))
 }
 
 /// Dependence of two loads that were measured one after another, from the columns next to the percentile.
@@ -148,7 +166,7 @@ fn unpaired(
     let mut found: Option<DesignEffect> = None;
     for column in below.into_iter().chain(above) {
         if let Some(next) = effect(column)? {
-            found = Some(found.filter(|best| best.deff >= next.deff).unwrap_or(next));
+            found = Some(found.map_or(next, |best| best.larger(next)));
         }
     }
     let Some(own) = found else { return Ok(None) };

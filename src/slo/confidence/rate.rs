@@ -5,6 +5,7 @@ use super::certain;
 use super::columns::{Columns, Effect, effect};
 use super::finding::Finding;
 use super::harmed;
+use super::percentile::sentence;
 use super::share::{Share, drift, needs_text};
 use super::words::{Scale, basis, percent};
 use crate::confidence::blocks::Block;
@@ -78,46 +79,26 @@ fn with_counts(case: &Case<'_>, counts: &Counts) -> Option<Finding> {
     let assumed = (!effect.is_assumed()).then_some(effective);
     let basis = basis(case.alpha, *requests as u64, assumed, counts.noun);
     let (metric, limit) = (&case.metric, case.limit);
-    let text = |value: f64| Scale::Percent.pair(value, limit);
     let few = if *errors < FEW_ERRORS && effect.effect.deff <= 1.0 && !effect.is_assumed() {
         "; errors taken as independent: fewer than 20 were seen"
     } else {
         ""
     };
-    let mut reason = match (tested.outcome, case.bound) {
-        (Outcome::Satisfied, Bound::Upper) => {
-            format!("{metric} is at most {} ({basis}), within the limit of {}", text(high).0, text(high).1)
-        }
-        (Outcome::Violated, Bound::Upper) => {
-            format!("{metric} is at least {} ({basis}), above the limit of {}", text(low).0, text(low).1)
-        }
-        (Outcome::Satisfied, Bound::Lower) => {
-            format!("{metric} is at least {} ({basis}), not below the limit of {}", text(low).0, text(low).1)
-        }
-        (Outcome::Violated, Bound::Lower) => {
-            format!("{metric} is at most {} ({basis}), below the limit of {}", text(high).0, text(high).1)
-        }
-        (Outcome::Inconclusive, _) => {
-            let between =
-                format!("{metric} is {}, between {} and {} ({basis})", text(case.value).0, text(low).0, text(high).0);
-            let why = if tested.is_harmed {
-                "requests of unknown origin may be its errors".to_owned()
-            } else if limit <= 0.0 && is_upper {
-                "no number of requests shows that there are no errors".to_owned()
-            } else {
-                format!("the limit of {} lies between: {}", percent(limit), needs_text(needs, counts.noun))
-            };
-            format!("{between}; {why}")
-        }
+    let mut reason = if tested.outcome == Outcome::Inconclusive {
+        let why = if tested.is_harmed {
+            "requests of unknown origin may be its errors".to_owned()
+        } else if limit <= 0.0 && is_upper {
+            "no number of requests shows that there are no errors".to_owned()
+        } else {
+            format!("the limit of {} is within that range: {}", percent(limit), needs_text(needs, counts.noun))
+        };
+        let (value, between) = (Scale::Percent.text(case.value, limit), Scale::Percent.between(low, high, limit));
+        format!("{metric} is {value}, {between} ({basis}); {why}")
+    } else {
+        sentence(case, Scale::Percent, tested.outcome, [Some(low), Some(high)], &basis, "")
     };
     reason.push_str(few);
-    if let Some([first, second]) = drift(effect) {
-        reason.push_str(&format!(
-            "; the share of errors went from {} to {} during the run: it was not steady",
-            percent(first),
-            percent(second)
-        ));
-    }
+    reason.push_str(&drift(effect, "of errors").unwrap_or_default());
     Some(Finding {
         outcome: tested.outcome,
         interval: Some([Some(low), Some(high)]),

@@ -37,8 +37,8 @@ pub(super) fn judge(case: &Compared<'_>) -> Result<Finding, String> {
     let harm = Block { n: own.n + candidate.unknown[0], k: own.k + candidate.unknown[0] };
     let spared = Block { n: reference.n + baseline.unknown[1], k: reference.k };
     let is_harmed = candidate.unknown[0] > 0.0 || baseline.unknown[1] > 0.0;
-    let worst_effect = harmed_effect(case, &candidate, &baseline).filter(|harmed| harmed.deff > effect.deff);
-    let worst = difference::interval(harm, spared, worst_effect.unwrap_or(effect), case.alpha).map(|ends| ends[1]);
+    let worst_effect = harmed_effect(case, &candidate, &baseline).map_or(effect, |harmed| effect.larger(harmed));
+    let worst = difference::interval(harm, spared, worst_effect, case.alpha).map(|ends| ends[1]);
     Ok(case.finish(&Measured {
         method: Method::Difference,
         scale: Scale::Points,

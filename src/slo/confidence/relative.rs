@@ -5,7 +5,7 @@
 
 use super::case::{self, Values};
 use super::compared::Compared;
-use super::finding::Finding;
+use super::finding::{Finding, rounded};
 use super::{mean_ratio, percentile_ratio, rate_difference, stopped};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
@@ -33,15 +33,13 @@ pub(super) fn judge(insights: &Insights, verdict: &Verdict, confidence: &Confide
         loads,
         values: [value(verdict.version)?, value(BASELINE)?],
         value: verdict.value?,
-        alpha: [verdict.version, BASELINE]
-            .map(|version| case::alpha(insights, version, confidence))
-            .into_iter()
-            .fold(1.0, f64::min),
+        alpha: alpha(insights, verdict.version, confidence),
         is_strict: confidence.is_strict,
         is_simultaneous: are_simultaneous(loads),
     };
-    if let Some(kept) = stopped::kept_comparison(&case, comparison) {
-        return Some(kept);
+    let kept = stopped::kept_comparison(&case, comparison);
+    if let Some(finding) = kept.or_else(|| stopped::refusal_of_comparison(&case)) {
+        return Some(finding);
     }
     let judged = match comparison {
         Comparison::Difference => rate_difference::judge(&case),
@@ -54,6 +52,18 @@ pub(super) fn judge(insights: &Insights, verdict: &Verdict, confidence: &Confide
         finding.reason.push_str(&format!("; {note}"));
     }
     Some(finding)
+}
+
+/// Error of each claim on a version relative to version 0: the smaller one of both.
+fn alpha(insights: &Insights, version: usize, confidence: &Confidence) -> f64 {
+    let [own, reference] = [version, BASELINE].map(|version| case::alpha(insights, version, confidence));
+    own.min(reference)
+}
+
+/// Returns the confidence with which a version is compared with version 0: higher than the requested one if part of the error was spent
+/// while a load ran.
+pub(in crate::slo) fn level(insights: &Insights, version: usize, confidence: &Confidence) -> f64 {
+    rounded(1.0 - alpha(insights, version, confidence))
 }
 
 /// Returns true if both loads started within half an interval of each other.

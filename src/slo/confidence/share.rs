@@ -1,12 +1,13 @@
 //! A share of bad requests against its limit: the one test behind error rates and percentiles.
 
 use super::columns::Effect;
-use super::words::{period, thousands};
+use super::words::{percent, period};
 use crate::confidence::blocks::Block;
 use crate::confidence::dependence::NOT_STEADY;
 use crate::confidence::design_effect::DesignEffect;
 use crate::confidence::needs;
 use crate::confidence::proportion::{self, Effective};
+use crate::model::readable::thousands;
 use crate::model::slo::{Needs, Outcome};
 
 /// Counts of bad requests, and the limit of their share.
@@ -44,19 +45,25 @@ impl Share {
         };
         let own = effect.effect;
         let shares = [with(self.bad[0], self.total, own)?, with(self.bad[1], self.total, own)?];
-        let worst = self.harmed.filter(|harmed| harmed.deff > own.deff).unwrap_or(own);
+        let worst = self.harmed.map_or(own, |harmed| own.larger(harmed));
         let harmed = with(self.bad[1] + self.harm, self.total + self.harm, worst)?;
         let p_violated = proportion::p_violated(&shares[0], self.theta0);
         let is_satisfied = |share: &Effective| proportion::p_satisfied(share, self.theta0) <= alpha;
         let is_harmed = is_satisfied(&shares[1]) && !is_satisfied(&harmed);
         let outcome = if is_satisfied(&harmed) {
             Outcome::Satisfied
-        } else if p_violated <= alpha && !is_satisfied(&shares[1]) {
+        } else if p_violated <= alpha {
             Outcome::Violated
         } else {
             Outcome::Inconclusive
         };
         Some(Tested { outcome, shares, p_violated, is_harmed })
+    }
+
+    /// Returns true if the share may be within its limit and over it, depending on requests that could not be counted.
+    pub fn is_on_both_sides(&self) -> bool {
+        let within = self.theta0 * self.total;
+        self.bad[0] <= within && self.bad[1] > within
     }
 
     /// Further requests that would probably decide, at `rate` per second.
@@ -67,7 +74,8 @@ impl Share {
             needs::missing(requests, self.total)
         };
         // Few intervals lower the effective number, too: by the design effect alone there may be enough requests.
-        let requests = missing(share.deff).max(missing(self.total / share.n))?;
+        let by_effect = missing(share.deff).filter(|missing| *missing > 0);
+        let requests = by_effect.max(missing(self.total / share.n))?;
         Some(Needs { requests, seconds: rate.map(|rate| tenths(requests as f64 / rate)) })
     }
 }
@@ -77,26 +85,35 @@ pub(super) fn tenths(value: f64) -> f64 {
     (value * 10.0).ceil() / 10.0
 }
 
-/// `about 4,100 more requests (82 s at this rate) would tell`.
+/// `about 4,100 more requests (82 s at this rate) would decide`.
 pub(super) fn needs_text(needs: Option<Needs>, noun: &str) -> String {
     let Some(Needs { requests, seconds }) = needs else {
-        return "too close to the limit to be told apart".to_owned();
+        return "the value is too close to the limit to decide".to_owned();
     };
+    if requests == 0 {
+        return format!("this many {noun} are usually enough, but were not in this run; a longer run may decide");
+    }
     let seconds = seconds.map(|seconds| format!(" ({} at this rate)", period(seconds))).unwrap_or_default();
-    format!("about {} more {noun}{seconds} would tell", thousands(requests))
+    format!("about {} more {noun}{seconds} would decide", thousands(requests))
 }
 
-/// Share of bad requests in the first and in the second half of the load, if it was not steady.
-pub(super) fn drift(effect: &Effect) -> Option<[f64; 2]> {
+/// Explains why a verdict is open: requests of unknown origin, or too few requests.
+pub(super) fn open_because(is_harmed: bool, needs: Option<Needs>, noun: &str) -> String {
+    if is_harmed { "requests of unknown origin may be its own".to_owned() } else { needs_text(needs, noun) }
+}
+
+/// Says that the share of `bad` requests, `of errors`, differed between the first and the second half of a load that was not steady.
+pub(super) fn drift(effect: &Effect, bad: &str) -> Option<String> {
     let blocks = &effect.blocks;
     proportion::steadiness(blocks).filter(|phi| *phi >= NOT_STEADY)?;
     let (first, second) = blocks.split_at(blocks.len() / 2);
     let share = |blocks: &[Block]| {
-        let sum = |of: fn(&Block) -> f64| blocks.iter().map(of).sum::<f64>();
-        Some(sum(|block| block.k) / sum(|block| block.n)).filter(|share| share.is_finite())
+        let sum = blocks.iter().copied().sum::<Block>();
+        Some(sum.k / sum.n).filter(|share| share.is_finite())
     };
     let halves = [share(first)?, share(second)?];
     // Halves that read the same did not drift.
     let is_visible = (halves[0] - halves[1]).abs() > 0.25 * halves[0].max(halves[1]);
-    is_visible.then_some(halves)
+    let [first, second] = halves.map(percent);
+    is_visible.then(|| format!("; the share {bad} went from {first} to {second} during the run: it was not steady"))
 }

@@ -9,8 +9,8 @@ use crate::slo::comparison::is_error_rate;
 
 /// Judges a verdict: by the decision that ended its load, or by the values behind it.
 pub(super) fn judge(case: &Case<'_>) -> Finding {
-    if let Some(kept) = stopped::kept(case) {
-        return kept;
+    if let Some(finding) = stopped::kept(case).or_else(|| stopped::refusal(case)) {
+        return finding;
     }
     let finding = by_values(case);
     match stopped::note(case) {

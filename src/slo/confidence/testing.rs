@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use crate::confidence::design_effect::midway;
 use crate::metrics::histogram;
 use crate::model::contribution::Assessment;
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::Insights;
-use crate::model::load::{LoadRecord, Pair};
+use crate::model::load::{LoadRecord, Pair, VersionFrom};
 use crate::model::metric::{MetricMeta, MetricType};
 use crate::model::number::Number;
 use crate::model::objectives::{Confidence, Objectives, RelativeLimits};
 use crate::model::series::{Over, Series};
 use crate::model::slo::{Slo, SloLimits, Verdict};
 use crate::slo::judge::judge_objectives;
+
+pub(in crate::slo) const P95: &str = "http/latency-p95";
+pub(in crate::slo) const RATE: &str = "http/error-rate";
 
 /// A load of one version: latencies in µs of each interval, and the errors among its requests.
 #[derive(Clone, Default)]
@@ -68,7 +72,18 @@ impl TestLoad {
             let limit = values.value_at_quantile(p / 100.0);
             Over { limit: limit as f64 / 1_000.0, percentile: Some(p), counts: counts(limit) }
         };
-        let over = exact.chain([50.0, 90.0, 99.0].map(percentile)).collect();
+        let [median, p90] = [0.5, 0.9].map(|q| values.value_at_quantile(q));
+        let middle = |limit: &f64| {
+            let micros = midway(median as f64, limit * 1_000.0) as u64;
+            let within = 100.0 * values.quantile_below(micros);
+            (micros > p90).then(|| Over {
+                limit: micros as f64 / 1_000.0,
+                percentile: Some(within),
+                counts: counts(micros),
+            })
+        };
+        let over =
+            exact.chain([50.0, 90.0, 99.0].map(percentile)).chain(self.limits.iter().filter_map(middle)).collect();
         let seconds = self.intervals.len() as u64;
         let total: u64 = requests.iter().sum();
         LoadRecord {
@@ -133,6 +148,36 @@ pub(in crate::slo) fn insights(loads: &[TestLoad]) -> Insights {
     insights
 }
 
+/// A minute of 50 requests per second, none of which is slow or fails.
+pub(in crate::slo) fn fast() -> TestLoad {
+    TestLoad::with_slow(60, 50, 60_000, |_| 0)
+}
+
+/// Half a minute of 50 requests per second, one of which is slow in every third.
+pub(super) fn good() -> TestLoad {
+    TestLoad::with_slow(30, 50, 60_000, |at| u64::from(at % 3 == 0))
+}
+
+/// As [`good`], with six slow ones in every second.
+pub(super) fn bad() -> TestLoad {
+    TestLoad::with_slow(30, 50, 60_000, |at| 6 + at as u64 % 2)
+}
+
+pub(in crate::slo) fn record(insights: &mut Insights, version: usize) -> &mut LoadRecord {
+    insights.load[version].get_mut("http").unwrap()
+}
+
+pub(super) fn series(insights: &mut Insights, version: usize) -> &mut Series {
+    record(insights, version).series.as_mut().unwrap()
+}
+
+/// Every number of a verdict is one that a document can hold.
+pub(super) fn assert_finite(verdict: &Verdict) {
+    let json = serde_json::to_string(verdict).unwrap();
+    let read: Verdict = serde_json::from_str(&json).unwrap();
+    assert_eq!(&read, verdict, "{json}");
+}
+
 pub(in crate::slo) fn slo(metric: &str, limit: f64) -> Slo {
     Slo { metric: metric.into(), limit: Number(limit) }
 }
@@ -161,4 +206,23 @@ pub(in crate::slo) fn verdict(insights: &Insights, objectives: &Objectives) -> V
 /// The verdict on one upper limit for one version.
 pub(in crate::slo) fn upper(load: &TestLoad, metric: &str, limit: f64) -> Verdict {
     verdict(&insights(std::slice::from_ref(load)), &objectives(&[(metric, limit)], &[], &[]))
+}
+
+/// A document whose last load is of unknown origin.
+pub(in crate::slo) fn attributed(loads: &[TestLoad]) -> Insights {
+    let mut document = insights(loads);
+    let known = loads.len() - 1;
+    (document.num_versions, document.unknown_version) = (known, Some(known));
+    let requests = document.load.iter().map(|loads| loads["http"].counts.requests).sum();
+    for version in 0..known {
+        let mut whole = VersionFrom::default();
+        whole.counts.requests = requests;
+        record(&mut document, version).version_from = Some(whole);
+    }
+    document
+}
+
+/// The verdict on one limit relative to version 0, for one candidate.
+pub(super) fn relative(document: &Insights, metric: &str, limit: f64) -> Verdict {
+    verdict(document, &objectives(&[], &[], &[(metric, limit)]))
 }

@@ -1,34 +1,17 @@
 //! Numbers in the reasons of verdicts.
 
-use crate::model::readable::{show, show_pair};
+use std::time::Duration;
 
-/// Formats a whole number with separators: `1,500`.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+use crate::model::readable::{confidence, in_percent, show, show_pair, thousands};
 
 /// `95 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{} %", show(in_percent(share)))
 }
 
-/// A share in percent, without the noise of its last digits.
-fn in_percent(share: f64) -> f64 {
-    (share * 1e11).round() / 1e9
-}
-
 /// `95 % sure; 1,500 requests, worth 1,230 independent ones`.
 pub(super) fn basis(alpha: f64, total: u64, effective: Option<f64>, noun: &str) -> String {
-    // In full: 99.995 % is not 100 %.
-    let sure = format!("{} % sure", in_percent(1.0 - alpha));
+    let sure = format!("{} sure", confidence(1.0 - alpha));
     let total_text = thousands(total);
     match effective.map(|effective| effective.round() as u64) {
         None => format!("{sure}; {total_text} {noun}, independence assumed"),
@@ -53,24 +36,33 @@ pub(super) enum Scale<'a> {
 impl Scale<'_> {
     /// Formats a value and the limit beside it, so that different numbers never read the same.
     pub fn pair(self, value: f64, limit: f64) -> (String, String) {
+        let (value, limit) = self.numbers(value, limit);
+        let unit = self.unit();
+        (value + &unit, limit + &unit)
+    }
+
+    /// Formats the ends of an interval: `between 0.67 and 1.62 times`.
+    pub fn between(self, low: f64, high: f64, limit: f64) -> String {
+        format!("between {} and {}", self.numbers(low, limit).0, self.text(high, limit))
+    }
+
+    fn numbers(self, value: f64, limit: f64) -> (String, String) {
         match self {
-            Self::Unit(unit) => {
-                let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
-                let (value, limit) = show_pair(value, limit);
-                (format!("{value}{unit}"), format!("{limit}{unit}"))
-            }
-            Self::Percent => {
-                let (value, limit) = show_pair(in_percent(value), in_percent(limit));
-                (format!("{value} %"), format!("{limit} %"))
-            }
+            Self::Unit(_) | Self::Times => show_pair(value, limit),
+            Self::Percent => show_pair(in_percent(value), in_percent(limit)),
             Self::Points => {
                 let (value, limit) = show_pair(in_percent(value), in_percent(limit));
-                (format!("{} points", signed(&value)), format!("{} points", signed(&limit)))
+                (signed(&value), signed(&limit))
             }
-            Self::Times => {
-                let (value, limit) = show_pair(value, limit);
-                (format!("{value} times"), format!("{limit} times"))
-            }
+        }
+    }
+
+    fn unit(self) -> String {
+        match self {
+            Self::Unit(unit) => unit.map(|unit| format!(" {unit}")).unwrap_or_default(),
+            Self::Percent => " %".to_owned(),
+            Self::Points => " points".to_owned(),
+            Self::Times => " times".to_owned(),
         }
     }
 
@@ -82,6 +74,11 @@ impl Scale<'_> {
 
 fn signed(number: &str) -> String {
     if number.starts_with('-') || number == "0" { number.to_owned() } else { format!("+{number}") }
+}
+
+/// `, decided after 14.3 s`.
+pub(super) fn decided_after(time: Duration) -> String {
+    format!(", decided after {} s", (time.as_secs_f64() * 10.0).round() / 10.0)
 }
 
 /// `82 s`, `14 min`, `3 h`.
@@ -99,13 +96,14 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.95, 0.975, 0.07, 0.9999].map(percent), ["95 %", "97.50 %", "7 %", "99.99 %"]);
         assert_eq!([1.2, 119.0, 121.0, 7_200.0].map(period), ["2 s", "119 s", "3 min", "2 h"]);
         assert_eq!(Scale::Unit(Some("msec")).pair(48.2, 50.0), ("48.20 msec".to_owned(), "50 msec".to_owned()));
         assert_eq!(Scale::Percent.pair(0.008, 0.01), ("0.80 %".to_owned(), "1 %".to_owned()));
         assert_eq!(Scale::Points.pair(-0.001, 0.005), ("-0.10 points".to_owned(), "+0.50 points".to_owned()));
         assert_eq!(Scale::Times.text(1.25, 1.1), "1.25 times");
+        assert_eq!(Scale::Times.between(0.67, 1.62, 1.1), "between 0.67 and 1.62 times");
+        assert_eq!(Scale::Points.between(-0.001, 0.001, 0.005), "between -0.10 and +0.10 points");
     }
 
     #[test]

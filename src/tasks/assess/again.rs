@@ -4,10 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Assess, AssessValues, KIND, from_values, no_objectives, read, same_limits, this_loop, with_escape_hint};
+use super::earlier::same_limits;
+use super::values::{AssessValues, from_values, no_slos, with_escape_hint};
+use super::with::read;
+use super::{Assess, KIND, this_loop};
 use crate::model::contribution::Contribution;
 use crate::model::document::{ExperimentResult, TaskSpec};
 use crate::model::duration::GoDuration;
+use crate::model::insights::Insights;
+use crate::model::limit::Limit;
+use crate::model::metric_name::MetricName;
 use crate::model::objectives::Objectives;
 use crate::model::path::{FieldPath, Segment};
 use crate::redact::find_redacted;
@@ -52,17 +58,38 @@ pub(crate) fn with_settings(entry: &TaskSpec, values: &Map<String, Value>) -> Re
         return Err(InputError::new(*rule, message).with_hint(hint));
     }
     if let Some(path) = find_redacted(&Value::Object(with.clone())) {
-        let hint = "documents contain no secrets: name all objectives again with --set";
+        let hint = "documents contain no secrets: give all SLOs again with --set";
         return Err(InputError::new(path, "contains a redacted secret").with_hint(hint));
     }
     let with_map =
         |with| TaskSpec { task: Some(KIND.name.to_owned()), with: Some(Value::Object(with)), ..entry.clone() };
     let assess = read(&with_map(with.clone())).map_err(in_values)?;
-    if assess.has_no_objectives() {
-        return Err(no_objectives("SLOs"));
+    if assess.has_no_slos() {
+        return Err(no_slos("SLOs"));
     }
     write_numbers(&mut with, &assess);
     Ok(with_map(with))
+}
+
+/// Refuses limits with a unit on metrics that no load of the document has measured: a template may be named like a load, but its units are its
+/// own. Paths of errors start at the values.
+pub(crate) fn check_units(values: &Map<String, Value>, insights: Option<&Insights>) -> Result<(), InputError> {
+    let is_load = |name: &MetricName| {
+        insights.is_some_and(|insights| insights.load.iter().any(|loads| loads.contains_key(&name.provider)))
+    };
+    for (bound, limits) in values.get("SLOs").and_then(Value::as_object).into_iter().flatten() {
+        for (metric, limit) in limits.as_object().into_iter().flatten() {
+            let has_unit = limit.as_str().and_then(Limit::parse).is_some_and(|limit| limit.has_unit());
+            // Other names have an error already.
+            if let Some(name) = metric.parse::<MetricName>().ok().filter(|name| has_unit && !is_load(name)) {
+                let message = format!("the unit of `{name}` is not known: no load of the document measured it");
+                let hint = "write a plain number in the unit of the metric";
+                let path = FieldPath::root().key("SLOs").key(bound).key(metric);
+                return Err(InputError::new(path, message).with_hint(hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes the settings that are numbers as a run does: `--set` gives some of them as strings.
@@ -156,6 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn units_need_a_load_that_has_measured_the_metric() {
+        let loads = [("http-home".to_owned(), Default::default())];
+        let insights = Insights { load: vec![loads.into()], ..Insights::default() };
+        let check = |metric: &str, limit: Value, insights| {
+            let values = json!({"SLOs": {"upper": {metric: limit}}});
+            check_units(values.as_object().unwrap(), insights).map_err(|error| error.to_string())
+        };
+        let unknown = "SLOs.upper.http-prom/latency-p99: the unit of `http-prom/latency-p99` is not known: no load of the document measured it";
+        assert_eq!(check("http-prom/latency-p99", json!("60ms"), Some(&insights)), Err(unknown.to_owned()));
+        assert_eq!(check("http-home/latency-p99", json!("60ms"), Some(&insights)), Ok(()));
+        assert_eq!(check("http-prom/latency-p99", json!("60"), Some(&insights)), Ok(()));
+        assert_eq!(check("http-prom/latency-p99", json!(60), None), Ok(()));
+        assert!(check("http-home/latency-p99", json!("60ms"), None).is_err());
+    }
+
+    #[test]
     fn settings_that_cannot_be_judged_again_are_refused_with_their_path() {
         let slos = json!({"upper": [{"metric": "http/error-rate", "limit": 0}]});
         let refused = |with: Value, values: Value| settings(with, values).unwrap_err();
@@ -164,8 +207,8 @@ mod tests {
             (json!({"SLOs": slos}), json!({"failureLimit": 2}), "failureLimit: judges several loops"),
             (json!({"SLOs": slos}), json!({"confidence": 95}), "confidence: 95 is out of range"),
             (json!({"SLOs": slos}), json!({"confidense": 0.9}), "confidense: unknown field `confidense`"),
-            (json!({"SLOs": slos}), json!({"SLOs": null}), "SLOs: at least one objective is required"),
-            (json!({"SLOs": slos}), json!({"SLOs": {"upper": {}}}), "SLOs: at least one objective is required"),
+            (json!({"SLOs": slos}), json!({"SLOs": null}), "SLOs: at least one SLO is required"),
+            (json!({"SLOs": slos}), json!({"SLOs": {"upper": {}}}), "SLOs: at least one SLO is required"),
             (
                 json!({"SLOs": {"upper": [{"metric": "[hidden]", "limit": 0}]}}),
                 json!({"confidence": 0.95}),

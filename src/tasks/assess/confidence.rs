@@ -16,7 +16,7 @@ use crate::values::input::InputError;
 const LEVEL: &str =
     r"^\s*\+?0*\.(5[0-9]*[1-9][0-9]*|[6-8][0-9]*|9([0-8][0-9]*|9([0-8][0-9]*|9([0-8][0-9]*|90*)?)?)?)\s*$";
 
-/// The burst that a load may end before it has seen; 0 is a duration, too.
+/// Longest burst that an early end assumes; 0 is a duration, too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Burst(pub(super) Duration);
 

@@ -6,33 +6,41 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{check_name, plain};
+use super::limits::{check_name, misfit_at, plain};
+use crate::model::limit::Limit;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::Number;
 use crate::model::path::FieldPath;
 use crate::slo::comparison::{Comparison, comparison};
-use crate::tasks::schema_fragments::{METRIC, anything, some_entry};
+use crate::tasks::schema_fragments::METRIC;
 use crate::values::input::InputError;
 
 /// Limits relative to version 0, by metric.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("anyOf" = [some_entry("upper", &anything())]))]
 pub(super) struct RelativeMap {
-    /// Metric → highest accepted ratio to version 0 (latencies: `1.10` accepts 10 % more), or highest accepted difference from it
-    /// (`error-rate`: `+0.005` accepts half a percentage point more).
+    /// Metric → highest accepted ratio to version 0 (latencies: `+10%` or `1.10` accepts 10 % more), or highest accepted difference from it
+    /// (`error-rate`: `+0.5pp` or `+0.005` accepts half a percentage point more).
     #[serde(default)]
     #[schemars(extend("propertyNames" = json!({"pattern": METRIC})))]
-    pub(super) upper: BTreeMap<String, Number>,
+    pub(super) upper: BTreeMap<String, Limit>,
 }
 
 impl RelativeMap {
     /// Returns the limits as the list of the task's `with`.
     pub(super) fn list(&self) -> Result<Vec<Value>, InputError> {
-        let entry = |(metric, limit): (&String, &Number)| {
+        let entry = |(metric, limit): (&String, &Limit)| {
             let path = FieldPath::root().key("relative").key("upper").key(metric);
-            check(&metric.as_str().into(), *limit, &path, &path)?;
-            Ok(json!({"metric": metric, "limit": plain(limit.0)}))
+            let name = MetricRef::from(metric.as_str());
+            let limit = match comparison(&name) {
+                Some(Comparison::Ratio) => limit.ratio(),
+                Some(Comparison::Difference) => limit.difference(),
+                // Refused below.
+                None => Ok(0.0),
+            };
+            let limit = limit.map_err(|misfit| misfit_at(path.clone(), misfit))?;
+            check(&name, Number(limit), &path, &path)?;
+            Ok(json!({"metric": metric, "limit": plain(limit)}))
         };
         self.upper.iter().map(entry).collect()
     }

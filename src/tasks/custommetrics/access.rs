@@ -64,7 +64,7 @@ pub(super) fn tls_hint(problem: TlsProblem, provider: &str) -> String {
         server_name: None,
         skip_verify: Some(&skip_verify),
         client: Some(&client),
-        plain: "a URL with `http://`",
+        plain: "set a URL with `http://`",
         protocols: "HTTP/1.1 or HTTP/2",
         no_http2: None,
     })

@@ -68,6 +68,20 @@ pub(super) struct QueryResult {
     pub(super) tls: Option<TlsProblem>,
 }
 
+impl QueryResult {
+    /// Logs the query and its end; none of the texts has a secret.
+    pub(super) fn log(&self) {
+        let Self { source, query, status, attempts, reading, .. } = self;
+        let query = query.as_deref().unwrap_or("no query");
+        let status = status.map_or_else(|| "no response".to_owned(), |status| format!("status {status}"));
+        let end = match &reading.outcome {
+            Ok(_) => "has a value",
+            Err(missing) => &missing.reason,
+        };
+        tracing::debug!("{source}: {query}: {status}, attempt {attempts}: {end}");
+    }
+}
+
 /// Result of one attempt.
 type Attempt = Result<WebResponse, WebError>;
 

@@ -47,6 +47,11 @@ pub const KIND: TaskKind = TaskKind {
     permissions: None,
 };
 
+/// Returns the names of the built-in provider templates.
+pub(crate) fn builtin_templates() -> impl Iterator<Item = &'static str> {
+    builtin::BUILTINS.iter().map(|(name, _)| *name)
+}
+
 /// Maximum number of notes on metrics without a value.
 const MAX_NOTES: usize = 20;
 
@@ -103,6 +108,7 @@ impl Task for CustomMetrics {
         let measured = |provider: &Provider| Measured {
             provider: provider.name.clone(),
             metrics: provider.metric_names(&self.plan, files),
+            versions: self.plan.versions.iter().map(|version| version.name.clone()).collect(),
         };
         self.plan.providers.iter().map(measured).collect()
     }
@@ -192,6 +198,7 @@ impl CustomMetrics {
         let queries: Vec<_> = jobs.iter().map(|job| job.client.query(job.metric)).collect();
         let results: Vec<QueryResult> =
             futures_util::stream::iter(queries).buffered(self.plan.concurrency).collect().await;
+        results.iter().for_each(QueryResult::log);
         let results = jobs.into_iter().zip(results).collect();
         let mut contribution = self.contribution(results, instant, notes);
         self.name_versions(cx, &mut contribution);

@@ -187,7 +187,10 @@ fn metric_names(specs: &[ProviderSpec]) -> MetricNames {
     let normalized =
         |name: &str| format!("p/{name}").parse().map_or_else(|_| name.to_owned(), |name: MetricName| name.metric);
     let metrics = || specs.iter().flat_map(|spec| &spec.metrics);
-    let set = |is_range| metrics().filter(|m| m.is_range == is_range).map(|metric| normalized(&metric.name)).collect();
+    let set = |is_range| {
+        let metrics = metrics().filter(|metric| metric.is_range == is_range);
+        metrics.map(|metric| (normalized(&metric.name), metric.meta.clone())).collect()
+    };
     MetricNames::Known { scalars: set(false), distributions: set(true) }
 }
 
@@ -279,7 +282,10 @@ impl Provider {
             specs.collect::<Result<Vec<_>, _>>().ok().map(|specs| metric_names(&specs))
         };
         let [one, another] = INSTANTS.map(|(seconds, elapsed)| names(DateTime::UNIX_EPOCH + seconds, elapsed));
-        one.filter(|names| another.as_ref() == Some(names)).unwrap_or(MetricNames::Unknown)
+        match (one, another) {
+            (Some(names), Some(later)) if names.has_names_of(&later) => names,
+            _ => MetricNames::Unknown,
+        }
     }
 
     /// Returns the secrets in the requests for all versions, if the template is known before the run.

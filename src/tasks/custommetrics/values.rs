@@ -35,10 +35,10 @@ pub(super) struct CustomMetricsValues {
     pub(super) prometheus: Option<Prometheus>,
     /// Name of a provider → its access settings.
     pub(super) providers: Option<BTreeMap<String, Access>>,
-    /// Outcome of objectives if the provider has no data. A provider's setting overrides it, and a metric's that of its provider.
+    /// Outcome of SLOs if the provider has no data. A provider's setting overrides it, and a metric's that of its provider.
     /// Default: inconclusive, which counts as not satisfied.
     no_data: Option<NoDataPolicy>,
-    /// Outcome of objectives if the metric cannot be measured: a timeout, an error, or an unusable response. Default: inconclusive,
+    /// Outcome of SLOs if the metric cannot be measured: a timeout, an error, or an unusable response. Default: inconclusive,
     /// as a failure of `assert`; with `inconclusive`, `assert` exits with 5.
     on_error: Option<OnErrorPolicy>,
     /// Use of the value in a response with partial data. Default: the response is an error.
@@ -90,10 +90,10 @@ pub(super) struct Query {
     #[serde(default)]
     #[schemars(extend("enum" = ["sum", "max", "min", "avg", "first", null]))]
     pub(super) reduce: Option<Reduce>,
-    /// Outcome of objectives if there is no data.
+    /// Outcome of SLOs if there is no data.
     #[serde(default)]
     no_data: Option<NoDataPolicy>,
-    /// Outcome of objectives if the metric cannot be measured.
+    /// Outcome of SLOs if the metric cannot be measured.
     #[serde(default)]
     on_error: Option<OnErrorPolicy>,
     /// Use of the value in a response with partial data. Default: the response is an error.
@@ -137,9 +137,9 @@ pub(super) struct Access {
     pub(super) key_passphrase: Option<Sources>,
     /// Trust any server certificate. Default: false.
     pub(super) insecure_skip_verify: Option<bool>,
-    /// Outcome of objectives if the provider has no data.
+    /// Outcome of SLOs if the provider has no data.
     no_data: Option<NoDataPolicy>,
-    /// Outcome of objectives if a metric cannot be measured.
+    /// Outcome of SLOs if a metric cannot be measured.
     on_error: Option<OnErrorPolicy>,
     /// Use of the value in a response with partial data. Default: the response is an error.
     partial: Option<DoubtPolicy>,

@@ -11,10 +11,14 @@ use super::descriptors;
 /// An encoded `FileDescriptorSet`.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/builtin.bin"));
 
+/// Next step for a service without a description.
+pub(super) const DESCRIBE: &str =
+    "describe the service with --proto (`grpc.proto`), `grpc.protoset` or `grpc.protoURL`";
+
 /// Hint for a service that is described neither by the server nor here.
 pub(super) fn hint() -> String {
     let names = services();
-    format!("describe the service with `proto`, `protoset` or `protoURL`; built-in descriptions: {}", names.join(", "))
+    format!("{DESCRIBE}; built-in descriptions: {}", names.join(", "))
 }
 
 /// Returns the descriptors, if `service` is among them.

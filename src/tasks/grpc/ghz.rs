@@ -8,7 +8,7 @@ use crate::values::input::InputError;
 const STAGES: &str = "use `stages` to change the rate: each stage goes to a `qps` within a `duration`";
 const CONCURRENCY: &str = "`concurrency` limits requests in flight; use `stages` to change the rate over time";
 const STREAM: &str = "list the messages of the stream in `data`; `timeout` ends a call";
-const REPORT: &str = "remove it; `iter8 report` writes text, HTML and JSON";
+const REPORT: &str = "remove it; `iter8 report -o FORMAT` writes the report";
 const UNNEEDED: &str = "remove it; it is not needed";
 const SIZE: &str = "remove it; messages are limited to 64 MiB";
 

@@ -26,7 +26,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use self::plan::GrpcLoad;
-use self::values::TLS_FIELDS;
+use self::values::{CHECK_TLS, TLS_FIELDS};
 use super::loadgen::{self, Distribution, JobContext, JobEnd, Load, Plan, Scalars, run_load, unless_stopped};
 use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::attribution::Attribution;
@@ -74,10 +74,6 @@ fn with_schema(generator: &mut SchemaGenerator) -> Schema {
 fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<values::GrpcValues>()
 }
-
-/// Distributions of streamed responses only.
-const FIRST_MESSAGE: &str = "first-message";
-const BETWEEN_MESSAGES: &str = "between-messages";
 
 /// A parsed `grpc` task.
 struct GrpcTask {
@@ -174,13 +170,8 @@ impl Load for GrpcLoad {
     }
 
     fn metric_names(&self) -> MetricNames {
-        // Whether a method streams its responses is known once its description is read.
-        let others = ["service-time", "success-latency", "connect", FIRST_MESSAGE, BETWEEN_MESSAGES];
-        let latency = ("latency", Scalars::Percentiles(&self.percentiles));
-        loadgen::planned(
-            others.map(|name| (name, Scalars::None)).into_iter().chain([latency]),
-            self.attribution.is_some(),
-        )
+        // Only its description says if a method streams its responses, and that is not read yet.
+        loadgen::planned(&distributions(self), self.attribution.is_some())
     }
 
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
@@ -191,7 +182,11 @@ impl Load for GrpcLoad {
             version_from: self.attribution.as_ref().map(|attribution| attribution.source.record()),
             ..LoadRecord::default()
         };
-        loadgen::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);
+        let mut distributions = distributions(self);
+        // Only streamed responses have these.
+        let streamed = [HistogramKind::First, HistogramKind::Between];
+        distributions.retain(|one| !streamed.contains(&one.of) || !outcome.histograms[one.of].is_empty());
+        loadgen::add(&self.provider, outcome, &distributions, start, record, into);
     }
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
@@ -210,24 +205,21 @@ impl Load for GrpcLoad {
         let LoadError::InitialErrors { kind, .. } = error else { return error.hint() };
         let hint = match kind {
             FailureKind::Tls(problem) => return Some(problem.hint(TLS_FIELDS)),
-            FailureKind::Unreached => {
-                "check that the service is running and that `insecure` fits (true: plaintext, false: TLS), or set \
-                 `allowInitialErrors: true` to measure anyway"
-            }
-            FailureKind::ClientLimit | FailureKind::Proxy | FailureKind::Redirect => {
+            FailureKind::Unreached => format!("{CHECK_TLS}; --set grpc.allowInitialErrors=true measures anyway"),
+            FailureKind::ClientLimit | FailureKind::Proxy | FailureKind::Redirect | FailureKind::UnknownHost => {
                 return error.hint();
             }
         };
-        Some(hint.to_owned())
+        Some(hint)
     }
 }
 
-/// Returns the measured distributions, which are read with an aggregation such as `grpc/latency/p99`.
-fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {
+/// Returns the distributions of a load, which are read with an aggregation such as `grpc/latency/p99`.
+fn distributions(load: &GrpcLoad) -> Vec<Distribution<'_>> {
     let distribution =
         |name, quantity, of| Distribution { name, quantity, of, kind: MetricType::Histogram, scalars: Scalars::None };
-    let histograms = &outcome.histograms;
-    let mut all = vec![
+    let first_message = "time to the first message of a response, from the instant its request was due";
+    vec![
         Distribution {
             // Same type as in Iter8.
             kind: MetricType::Sample,
@@ -237,14 +229,7 @@ fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distri
         distribution("service-time", "service time, from the instant a request was sent", HistogramKind::ServiceTime),
         distribution("success-latency", "latency of successful responses", HistogramKind::SuccessLatency),
         distribution("connect", "time to open a connection, TLS included", HistogramKind::Connect),
-    ];
-    // Only streamed responses have these.
-    if !histograms[HistogramKind::First].is_empty() {
-        let quantity = "time to the first message of a response, from the instant its request was due";
-        all.push(distribution(FIRST_MESSAGE, quantity, HistogramKind::First));
-    }
-    if !histograms[HistogramKind::Between].is_empty() {
-        all.push(distribution(BETWEEN_MESSAGES, "time between two messages of a response", HistogramKind::Between));
-    }
-    all
+        distribution("first-message", first_message, HistogramKind::First),
+        distribution("between-messages", "time between two messages of a response", HistogramKind::Between),
+    ]
 }

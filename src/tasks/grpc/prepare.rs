@@ -18,7 +18,7 @@ use super::field::{MetadataSource, ServiceAddress, metadata_strings};
 use super::metadata::{Metadata, MetadataText};
 use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
-use super::values::TLS_FIELDS;
+use super::values::{CHECK_TLS, TLS_FIELDS};
 use super::version_field::version_field;
 use super::{descriptor_pool, descriptors};
 use crate::load::cause::Failure;
@@ -246,7 +246,7 @@ async fn reflected(
 /// Error for a method that the built-in description of its service lacks.
 fn undefined_builtin(load: &GrpcLoad, error: MethodError) -> InputError {
     let message = format!("{} (built-in description; the server has no reflection for it)", error.message);
-    let hint = error.hint.unwrap_or_else(|| "describe the service with `proto`, `protoset` or `protoURL`".to_owned());
+    let hint = error.hint.unwrap_or_else(|| builtin::DESCRIBE.to_owned());
     load.paths.error("call", message).with_hint(hint)
 }
 
@@ -264,20 +264,11 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
         }
         ReflectionError::Unreached(Failure { tls, .. }) => failed(
             format!("{label}: cannot reach {host} for reflection: {error}"),
-            tls.map_or_else(
-                || {
-                    "check that the service is running and that `insecure` fits (true: plaintext, false: TLS)"
-                        .to_owned()
-                },
-                |problem| problem.hint(TLS_FIELDS),
-            ),
+            tls.map_or_else(|| CHECK_TLS.to_owned(), |problem| problem.hint(TLS_FIELDS)),
         ),
         ReflectionError::Unanswered(failure) => failed(
             format!("{label}: no description of the service from {host}, which is connected: {failure}"),
-            format!(
-                "check that it serves gRPC, and that `insecure` fits (true: plaintext, false: TLS); {}",
-                builtin::hint()
-            ),
+            format!("{CHECK_TLS}; {}", builtin::hint()),
         ),
         ReflectionError::Unavailable(_) | ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: reflection on {host} failed: {error}"),

@@ -95,7 +95,7 @@ pub(super) struct GrpcValues {
     pub(super) stages: Option<Vec<StageValue>>,
     /// Time during which requests are sent, such as `30s`; `0` means that `total` ends the load.
     pub(super) duration: Option<GoDuration>,
-    /// `verdict` ends the load once all objectives on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
+    /// `verdict` ends the load once all SLOs on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
     /// required: every version satisfies all of them, or violates one. Needs a later `assess` with a `confidence`. Base only.
     pub(super) until: Option<Until>,
     /// Treatment of requests in flight when `duration` is over: `close` (default) aborts them and counts them as errors; `wait`
@@ -198,14 +198,19 @@ fn as_base(schema: &mut Schema) {
 
 /// Names of the settings that TLS needs.
 pub(super) const TLS_FIELDS: TlsFields<'static> = TlsFields {
-    ca: "`cacert`",
-    server_name: Some("`cname`"),
-    skip_verify: Some("`skipTLS: true`"),
-    client: Some("`cert` and `key`"),
-    plain: "`insecure: true`",
+    ca: "`grpc.cacert`",
+    server_name: Some("`grpc.cname`"),
+    skip_verify: Some("-k (`grpc.skipTLS=true`)"),
+    client: Some("`grpc.cert` and `grpc.key`"),
+    // `insecure: true` would contradict the others.
+    plain: "leave out what turns it on: -k, --insecure (`skipTLS`), `cacert`, `cert`, `cname`, `insecure: false`",
     protocols: "HTTP/2",
     no_http2: None,
 };
+
+/// Next step if a connection is refused or closed, with TLS or without.
+pub(super) const CHECK_TLS: &str =
+    "check that the service is running, and whether it uses TLS: -k (`grpc.skipTLS=true`) or `grpc.cacert` turns it on";
 
 impl LayeredValues for GrpcValues {
     const PREFIX: &'static str = "Grpc";

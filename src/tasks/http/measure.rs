@@ -11,68 +11,42 @@ use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
 use crate::tasks::loadgen::{self, Distribution, Scalars};
 
-/// A distribution of every HTTP load.
-struct Kind {
-    name: &'static str,
-    quantity: &'static str,
-    histogram: HistogramKind,
-    /// True if scalar metrics are derived from it, such as `latency-mean`.
-    has_scalars: bool,
+/// Returns the distributions of every HTTP load.
+fn distributions(load: &Load) -> [Distribution<'_>; 5] {
+    let distribution =
+        |name, quantity, of, scalars| Distribution { name, quantity, of, kind: MetricType::Histogram, scalars };
+    let all = Scalars::All(&load.percentiles);
+    [
+        distribution("latency", "latency, from the instant a request was due", HistogramKind::Latency, all),
+        distribution(
+            "service-time",
+            "service time, from the instant a request was sent",
+            HistogramKind::ServiceTime,
+            all,
+        ),
+        distribution(
+            "success-latency",
+            "latency of successful responses",
+            HistogramKind::SuccessLatency,
+            Scalars::None,
+        ),
+        distribution(
+            "first-byte",
+            "time to the first byte of a response, from the instant its request was due",
+            HistogramKind::First,
+            Scalars::None,
+        ),
+        distribution("connect", "time to open a connection, TLS included", HistogramKind::Connect, Scalars::None),
+    ]
 }
 
-const DISTRIBUTIONS: [Kind; 5] = [
-    Kind {
-        name: "latency",
-        quantity: "latency, from the instant a request was due",
-        histogram: HistogramKind::Latency,
-        has_scalars: true,
-    },
-    Kind {
-        name: "service-time",
-        quantity: "service time, from the instant a request was sent",
-        histogram: HistogramKind::ServiceTime,
-        has_scalars: true,
-    },
-    Kind {
-        name: "success-latency",
-        quantity: "latency of successful responses",
-        histogram: HistogramKind::SuccessLatency,
-        has_scalars: false,
-    },
-    Kind {
-        name: "first-byte",
-        quantity: "time to the first byte of a response, from the instant its request was due",
-        histogram: HistogramKind::First,
-        has_scalars: false,
-    },
-    Kind {
-        name: "connect",
-        quantity: "time to open a connection, TLS included",
-        histogram: HistogramKind::Connect,
-        has_scalars: false,
-    },
-];
-
-impl Kind {
-    fn scalars<'a>(&self, load: &'a Load) -> Scalars<'a> {
-        if self.has_scalars { Scalars::All(&load.percentiles) } else { Scalars::None }
-    }
-}
-
-/// Returns the names of the metrics that [`add`] measures.
+/// Returns the metrics that [`add`] measures.
 pub(super) fn metric_names(load: &Load) -> MetricNames {
-    loadgen::planned(DISTRIBUTIONS.iter().map(|kind| (kind.name, kind.scalars(load))), load.attribution.is_some())
+    loadgen::planned(&distributions(load), load.attribution.is_some())
 }
 
 /// Adds the metrics and the record of the load to its version.
 pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
-    let distributions = DISTRIBUTIONS.map(|kind| Distribution {
-        name: kind.name,
-        quantity: kind.quantity,
-        of: kind.histogram,
-        kind: MetricType::Histogram,
-        scalars: kind.scalars(load),
-    });
     let record = LoadRecord {
         url: load.display_url(),
         method: load.method.to_string(),
@@ -80,5 +54,5 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
         version_from: load.attribution.as_ref().map(|attribution| attribution.source.record()),
         ..LoadRecord::default()
     };
-    loadgen::add(&load.provider, outcome, &distributions, start, record, into);
+    loadgen::add(&load.provider, outcome, &distributions(load), start, record, into);
 }

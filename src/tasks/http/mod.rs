@@ -10,6 +10,7 @@ mod measure;
 mod plan;
 mod prepare;
 mod proxy;
+mod redirects;
 mod route;
 mod template;
 mod values;
@@ -206,6 +207,7 @@ impl loadgen::Load for Load {
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
         let advice = "check URL, method, headers and payload, or the definition of an error (`errorRanges`, `expect`)";
         let all_failed = loadgen::all_failed(&self.label, outcome, |code| format!("status {code}"), advice);
-        all_failed.into_iter().chain(loadgen::notes(&self.label, outcome)).collect()
+        let redirects = redirects::not_followed(self, outcome);
+        all_failed.into_iter().chain(redirects).chain(loadgen::notes(&self.label, outcome)).collect()
     }
 }

@@ -160,8 +160,12 @@ fn load(layered: Layered) -> Result<Load, InputError> {
         return Err(paths.error("url", "required: URL to load").with_hint(hint));
     };
     let payload = payload(&values, &paths)?;
-    let auth = auth(&values, &url, &paths)?;
     let has_header = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
+    let auth = match auth(&values, &url, &paths)? {
+        // As in curl, the header wins.
+        Auth::Url if has_header => Auth::None,
+        auth => auth,
+    };
     let field = match auth {
         Auth::Login(Login::Basic(..)) => Some("basicAuth"),
         Auth::Login(Login::Bearer(_)) => Some("bearerToken"),

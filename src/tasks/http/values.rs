@@ -50,7 +50,7 @@ pub(super) struct HttpValues {
     pub(super) num_requests: Option<AtLeastOne>,
     /// Time during which requests are sent, such as `30s`.
     pub(super) duration: Option<PositiveDuration>,
-    /// `verdict` ends the load once all objectives on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
+    /// `verdict` ends the load once all SLOs on it are decided, at the earliest after 10 s and at the latest after `duration`, which is
     /// required: every version satisfies all of them, or violates one. Needs a later `assess` with a `confidence`. Base only.
     pub(super) until: Option<Until>,
     /// Requests per second over all connections, or `max`. As in Iter8, a negative number is `max`, and 0 the default. Default: 8.

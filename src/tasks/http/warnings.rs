@@ -1,4 +1,4 @@
-//! Requests that are probably not meant as written: actions that nothing expands, and payloads that are not the JSON they claim to be.
+//! Settings that are probably not meant as written: a duration without effect, actions that nothing expands, and payloads that are not the JSON they claim to be.
 
 use http::header::CONTENT_TYPE;
 
@@ -11,6 +11,19 @@ use crate::templates::http_template::first_action;
 
 /// Returns warnings about the requests of a load, as far as they are known before the run.
 pub(super) fn warnings(load: &Load, files: &dyn Files) -> Vec<String> {
+    let mut warnings: Vec<String> = unused_duration(load).into_iter().collect();
+    warnings.extend(about_templates(load, files));
+    warnings
+}
+
+/// Warns about a duration that the number of requests makes meaningless.
+fn unused_duration(load: &Load) -> Option<String> {
+    load.paths.are_set_together(&["numRequests", "duration"]).then(|| {
+        format!("{}: `duration` has no effect, because `numRequests` ends the load; remove one of them", load.label)
+    })
+}
+
+fn about_templates(load: &Load, files: &dyn Files) -> Vec<String> {
     match &load.template {
         None => literal_action(load).into_iter().collect(),
         Some(template) if is_json(load) => {
@@ -43,7 +56,7 @@ fn literal_action(load: &Load) -> Option<String> {
     let (field, action) = url.or_else(in_headers).or_else(in_payload)?;
     let label = &load.label;
     Some(format!(
-        "{label}: `{action}` in `{field}` is sent as it is written; set `template: true` to expand it, or `template: false` if that is meant"
+        "{label}: `{action}` in `{field}` is sent literally; set `template: true` to expand it, or `template: false` to keep it without this warning"
     ))
 }
 

@@ -32,6 +32,12 @@ impl FieldPaths {
         self.0.iter().any(|(_, level)| level.get(field).is_some_and(|value| !value.is_null()))
     }
 
+    /// Returns true if a level sets all of these fields. Those of different levels override each other.
+    pub(in crate::tasks) fn are_set_together(&self, fields: &[&str]) -> bool {
+        let is_set = |level: &Value, field: &str| level.get(field).is_some_and(|value| !value.is_null());
+        self.0.iter().any(|(_, level)| fields.iter().all(|field| is_set(level, field)))
+    }
+
     /// Builds an error at the path of `field`.
     pub(in crate::tasks) fn error(&self, field: &str, message: impl Into<String>) -> InputError {
         InputError::new(self.of(field), message)

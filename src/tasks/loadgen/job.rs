@@ -1,11 +1,13 @@
 //! One load of a task, and the share of it that runs in this pod.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::live_slos::LiveSlos;
 use super::rendezvous::Rendezvous;
 use super::start_barrier::StartBarrier;
 use super::until_verdict::Judge;
@@ -188,10 +190,23 @@ async fn run_once<P: Protocol>(
 ) -> Result<LoadOutcome, LoadError> {
     let name = format!("{phase}{}", load.label());
     let judge = job.judge.filter(|_| plan.early_end.is_some());
+    // A warm-up is not judged.
+    let objectives = job.objectives.filter(|_| phase.is_empty());
+    let live = LiveSlos::of(objectives, load.provider(), &plan);
+    let plan = LoadPlan { statistics: live.statistics(), ..plan };
     let observe = |progress: LoadProgress| {
         let evidence = judge.map(|judge| judge.progress(job.index)).unwrap_or_default();
-        let progress = LoadProgress { evidence, ..progress };
+        let progress = LoadProgress { evidence, ..live.add_to(progress) };
         job.env.observer.observe(Event::Load { name: name.clone(), progress });
     };
-    engine::run(plan, Arc::clone(protocol), job.stop.clone(), &observe).await
+    let started = Instant::now();
+    let outcome = engine::run(plan, Arc::clone(protocol), job.stop.clone(), &observe).await;
+    if let Ok(outcome) = &outcome {
+        let (connections, requests) = (outcome.connections, outcome.counts.requests);
+        let [whole, load] = [started.elapsed(), outcome.duration].map(|time| time.as_millis());
+        tracing::debug!(
+            "{name}: {requests} requests over {connections} connections in {load} ms; {whole} ms including connecting"
+        );
+    }
+    outcome
 }

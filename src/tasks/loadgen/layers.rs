@@ -83,6 +83,7 @@ fn layers(root: &Value, at: &FieldPath, task: &str, rules: &Rules) -> Result<Lay
         check_endpoints(version, &at, rules)?;
     }
     check_endpoints(&base, at, rules)?;
+    check_spellings(&base, at, rules)?;
     let is_versioned = !versions.is_empty();
     let versions = if is_versioned { versions } else { vec![Map::new()] };
     let mut all = Layers { loads: Vec::new(), versions: Vec::new() };
@@ -181,8 +182,25 @@ fn check_endpoint_name(name: &str, at: &FieldPath) -> Result<(), InputError> {
     Err(InputError::new(at, format!("`{name}` {expected}")))
 }
 
+/// Rejects two spellings of one name: only one of their values would be sent.
+fn check_spellings(level: &Map<String, Value>, at: &FieldPath, rules: &Rules) -> Result<(), InputError> {
+    for field in rules.maps_ignoring_case {
+        let entries = map(level.get(*field).unwrap_or(&Value::Null));
+        let names: Vec<&String> = entries.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name).collect();
+        for (index, name) in names.iter().enumerate() {
+            if let Some(other) = names.iter().take(index).find(|other| other.eq_ignore_ascii_case(name)) {
+                let message = format!("`{other}` and `{name}` are the same name");
+                let hint = "give it once, or set the other spelling to null";
+                return Err(InputError::new(at.clone().key(*field).key(*name), message).with_hint(hint));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Rejects fields that have no meaning in this layer.
 fn check(level: &Map<String, Value>, at: &FieldPath, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
+    check_spellings(level, at, rules)?;
     match rules.base_only.iter().chain(more).find(|field| is_given(level, field)) {
         Some(field) => Err(InputError::new(at.clone().key(*field), "only allowed at the top level of the task")),
         None => Ok(()),
@@ -201,6 +219,24 @@ mod tests {
         base_only: &["parallel"],
         not_in_endpoints: &[],
     };
+
+    #[test]
+    fn two_spellings_of_one_name_are_refused() {
+        let rules = Rules { maps_ignoring_case: &["headers"], ..RULES };
+        let refused =
+            |root: Value| layers(&root, &FieldPath::from("http"), "http", &rules).err().map(|e| e.to_string());
+        let both = json!({"X-Version": "canary", "x-version": "stable"});
+        for (root, path) in [
+            (json!({"headers": both}), "http.headers.x-version"),
+            (json!({"endpoints": {"a": {"headers": both}}}), "http.endpoints.a.headers.x-version"),
+            (json!({"versionValues": [{"headers": both}]}), "http.versionValues[0].headers.x-version"),
+        ] {
+            let message = format!("{path}: `X-Version` and `x-version` are the same name");
+            assert_eq!(refused(root), Some(message));
+        }
+        let one = json!({"X-Version": "canary", "x-version": null});
+        assert_eq!(refused(json!({"headers": one, "versionValues": [{"headers": {"x-version": "a"}}]})), None);
+    }
 
     #[test]
     fn specific_layers_override_and_replace_whole_groups() {

@@ -4,55 +4,27 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::metrics::{Distribution, ERROR_COUNT, ERROR_RATE, REQUEST_COUNT, SPLIT, Scalars};
 use crate::load::cause::Cause;
 use crate::load::histograms::HistogramKind;
 use crate::load::outcome::{LoadOutcome, WholeLoad};
 use crate::load::plan::RAISE_LIMITS;
 use crate::load::timeline::MAX_INTERVALS;
-use crate::metrics::histogram::{
-    Histogram, buckets, coarser, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
-};
+use crate::metrics::histogram::{Histogram, buckets, coarser, encode, max_ms, percentile_ms};
 use crate::model::contribution::{Measurement, Values, VersionMetrics};
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LatenessPart, LoadRecord, VersionFrom};
-use crate::model::metric::{MSEC, MetricMeta, MetricType};
+use crate::model::metric::MetricMeta;
 use crate::model::missing::{ErrorKind, Missing};
 use crate::slo::load_validity::{is_missed, missing_time, own_pause, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
 
-/// Metric of the share of a version, if responses are attributed.
-pub(super) const SPLIT: &str = "split";
-
 /// Significant digits of distributions without the load generator's own delays.
 const UNDELAYED_DIGITS: u8 = 2;
-
-/// One measured distribution.
-pub(in crate::tasks) struct Distribution<'a> {
-    /// Name of the metric, without its provider.
-    pub(in crate::tasks) name: &'static str,
-    /// Description of the measured quantity.
-    pub(in crate::tasks) quantity: &'static str,
-    pub(in crate::tasks) of: HistogramKind,
-    /// Type of the metric in the document.
-    pub(in crate::tasks) kind: MetricType,
-    /// Scalar metrics derived from it.
-    pub(in crate::tasks) scalars: Scalars<'a>,
-}
-
-/// Scalar metrics of a distribution: `latency-mean`, `latency-p99` …
-#[derive(Clone, Copy)]
-pub(in crate::tasks) enum Scalars<'a> {
-    /// None; the distribution is read with an aggregation, such as `latency/p99`.
-    None,
-    /// The given percentiles.
-    Percentiles(&'a [f64]),
-    /// Mean, standard deviation, minimum, maximum, and the given percentiles.
-    All(&'a [f64]),
-}
 
 /// Adds the metrics and the record of a load to its version.
 ///
@@ -71,43 +43,38 @@ pub(in crate::tasks) fn add(
         into.metrics.insert(format!("{provider}/{name}"), Measurement { meta, values, observation: Some(observation) });
     };
     let Counts { requests, errors, .. } = outcome.counts;
-    let counter = |description: &str| meta(description, MetricType::Counter, None);
-    put("request-count", counter("number of requests sent"), Values::Scalar(requests as f64), requests);
+    put(REQUEST_COUNT.name, REQUEST_COUNT.meta(), Values::Scalar(requests as f64), requests);
     // Without requests, 0 errors would say that none failed.
     let of_requests = |value: f64| match requests {
         0 => Values::NoData(no_responses(outcome)),
         _ => Values::Scalar(value),
     };
-    put("error-count", counter("number of requests that failed"), of_requests(errors as f64), requests);
-    let rate = of_requests(errors as f64 / requests as f64);
-    put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
+    put(ERROR_COUNT.name, ERROR_COUNT.meta(), of_requests(errors as f64), requests);
+    put(ERROR_RATE.name, ERROR_RATE.meta(), of_requests(errors as f64 / requests as f64), requests);
     if let Some(whole) = &outcome.whole {
         let all = whole.counts.requests;
         let share = match all {
             0 => Values::NoData(no_responses(outcome)),
             _ => Values::Scalar(requests as f64 / all as f64),
         };
-        let description = "fraction of all requests that this version responded to";
-        put(SPLIT, meta(description, MetricType::Gauge, None), share, all);
+        put(SPLIT.name, SPLIT.meta(), share, all);
     }
     for distribution in distributions {
-        let Distribution { name, quantity, of, kind, scalars } = distribution;
-        let histogram = &outcome.histograms[*of];
+        let histogram = &outcome.histograms[distribution.of];
         let missing = missing(distribution, outcome);
         let or_missing = |values: Values| missing.clone().map_or(values, Values::NoData);
         let samples = histogram.len();
-        for (statistic, description, value) in statistics(histogram, *scalars) {
-            let meta = meta(&format!("{description} of the {quantity}"), MetricType::Gauge, Some(MSEC));
-            put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
+        for (name, meta, statistic) in distribution.derived() {
+            put(&name, meta, or_missing(Values::Scalar(statistic.value(histogram))), samples);
         }
         // Iter8's format is only written for metrics that Iter8 has.
-        let has_buckets = matches!(scalars, Scalars::All(_));
+        let has_buckets = matches!(distribution.scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = match encode(histogram) {
             Ok(histogram) => Values::Distribution { buckets, histogram },
             Err(error) => Values::NoData(Missing::error(ErrorKind::Other, error.to_string())),
         };
-        put(name, meta(&format!("distribution of the {quantity}"), *kind, Some(MSEC)), or_missing(values), samples);
+        put(distribution.name, distribution.meta(), or_missing(values), samples);
     }
     let undelayed = distributions.iter().filter_map(|distribution| {
         let histogram = outcome.histograms.undelayed(distribution.of)?;
@@ -115,30 +82,6 @@ pub(in crate::tasks) fn add(
     });
     let record = LoadRecord { undelayed: undelayed.collect(), ..record };
     into.load.insert(provider.to_owned(), completed(record, outcome, start));
-}
-
-fn meta(description: &str, kind: MetricType, units: Option<&str>) -> MetricMeta {
-    MetricMeta { description: description.to_owned(), units: units.map(str::to_owned), kind }
-}
-
-/// Computes name, description and value in msec. Values are meaningless if the histogram is empty.
-fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, String, f64)> {
-    let percentiles = match scalars {
-        Scalars::None => return Vec::new(),
-        Scalars::Percentiles(percentiles) | Scalars::All(percentiles) => percentiles,
-    };
-    let moments = [
-        ("mean".to_owned(), "mean".to_owned(), mean_ms(histogram)),
-        ("stddev".to_owned(), "standard deviation".to_owned(), stddev_ms(histogram)),
-        ("min".to_owned(), "minimum".to_owned(), min_ms(histogram)),
-        ("max".to_owned(), "maximum".to_owned(), max_ms(histogram)),
-    ];
-    let mut statistics = if matches!(scalars, Scalars::All(_)) { moments.to_vec() } else { Vec::new() };
-    statistics.extend(percentiles.iter().map(|p| {
-        let name = percentile_name(*p);
-        (name, format!("percentile {p}"), percentile_ms(histogram, *p))
-    }));
-    statistics
 }
 
 /// Reason for an empty distribution; `None` if it has samples.

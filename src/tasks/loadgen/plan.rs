@@ -80,7 +80,11 @@ impl<L: Load> Plan<L> {
 
     /// Returns the metrics that the loads measure.
     pub(in crate::tasks) fn measures(&self) -> Vec<Measured> {
-        let measured = |load: &L| Measured { provider: load.provider().to_owned(), metrics: load.metric_names() };
+        let measured = |load: &L| Measured {
+            provider: load.provider().to_owned(),
+            metrics: load.metric_names(),
+            versions: self.versions.clone(),
+        };
         self.loads.iter().filter(|_| !self.is_warmup).map(measured).collect()
     }
 

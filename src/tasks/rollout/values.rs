@@ -76,7 +76,7 @@ pub(super) struct StepMap {
 }
 
 fn steps_schema(_: &mut SchemaGenerator) -> Schema {
-    let percent = json!({"type": "integer", "minimum": 0, "maximum": 100});
+    let percent = json!({"description": "Percent of the traffic for the candidate.", "type": "integer", "minimum": 0, "maximum": 100});
     let map = json!({
         "type": "object",
         "additionalProperties": false,

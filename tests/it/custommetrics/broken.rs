@@ -446,9 +446,10 @@ fn a_ca_as_server_and_a_server_without_tls_are_named() {
         }
     });
     let pem = Authority::new().pem;
-    for (address, words) in
-        [(ca.address, "an authority's certificate (CA:TRUE), not a server's"), (without_tls, "InvalidContentType")]
-    {
+    for (address, words) in [
+        (ca.address, "an authority's certificate (CA:TRUE), not a server's"),
+        (without_tls, "the server does not speak TLS on this port"),
+    ] {
         let trial = Trial::with_template("p.tpl", &template(&format!("https://{address}/"), &[("good", FIRST)]))
             .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
         trial.cli.write("ca.pem", &pem);

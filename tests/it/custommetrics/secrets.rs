@@ -205,7 +205,8 @@ fn secretive(server: &MisbehavingServer) -> Trial {
 fn secrets_are_never_written() {
     let server = MisbehavingServer::always(number("1"));
     let trial = secretive(&server);
-    expect_kept(&trial, SECRETS, |_| {});
+    let output = expect_kept(&trial, SECRETS, |_| {});
+    output.expect(0, &["/api/v1/query: ", ": status 200, attempt 1: has a value\n"]);
     let received = server.received();
     for secret in &SECRETS[1..] {
         assert!(received.contains(secret), "{secret} was not sent");

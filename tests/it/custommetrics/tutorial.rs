@@ -108,6 +108,11 @@ impl Models {
         self.prometheus.wait_until(&query, |count| count == Some(stats.requests as f64));
     }
 
+    /// Address of Prometheus.
+    pub fn prometheus_url(&self) -> String {
+        self.prometheus.url()
+    }
+
     /// Serves Iter8's kind of template, with the host name of this Prometheus, and gives its URL.
     pub fn template(&self) -> String {
         let text = files::text(&files::root().join("testdata/providers/kserve-prometheus.tpl"));

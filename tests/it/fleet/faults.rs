@@ -43,7 +43,7 @@ async fn a_missing_worker_leaves_slos_inconclusive() {
     assert_eq!(first.log(), ["started without index 3: did not reach the start within 1.5s"]);
     let experiment = document.experiment();
     assert_eq!(errors(&published("document"), &json!(experiment)), [""; 0]);
-    let report = |name| (report::format(name).unwrap().render)(&experiment).unwrap();
+    let report = |name| report::Report::of(&experiment).render(report::format(name).unwrap()).unwrap();
     let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(report("text")).contains(&format!("http: {gap}")), "{}", report("text"));
     let page = report("html");

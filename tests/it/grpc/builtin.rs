@@ -56,7 +56,7 @@ async fn an_unknown_service_lists_the_built_in_ones() {
         3,
         &[
             "the server has no reflection service",
-            "`proto`, `protoset` or `protoURL`",
+            "--proto (`grpc.proto`), `grpc.protoset` or `grpc.protoURL`",
             "grpc.health.v1.Health",
             "inference.GRPCInferenceService",
         ],
@@ -120,7 +120,7 @@ async fn reflection_precedes_built_in_descriptors() {
     }
     let Err(TaskError::Input(error)) = run(call("shop.v1.Cart/Get", json!({}))).await else { panic!() };
     let hint = error.hint.unwrap();
-    assert!(hint.contains("`proto`") && hint.contains("grpc.health.v1.Health"), "{hint}");
+    assert!(hint.contains("--proto (`grpc.proto`)") && hint.contains("grpc.health.v1.Health"), "{hint}");
 }
 
 #[tokio::test]

@@ -334,7 +334,7 @@ async fn a_service_whose_responses_are_not_grpc_is_measured() {
         let with = json!({"host": server.host(), "call": "t.Echo/Unary", "total": 8, "timeout": "5s"});
         let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
         assert!(message.contains("which is connected: the "), "{message}");
-        assert!(hint.unwrap().contains("check that it serves gRPC"));
+        assert!(hint.unwrap().contains("whether it uses TLS"));
     }
 }
 
@@ -388,7 +388,7 @@ async fn a_refused_connection_has_a_hint() {
     let server = Server::echo(Some(authority.server(None)), h2::server::Builder::new()).await;
     let with = json!({"host": server.host(), "call": "t.Echo/Unary", "insecure": false});
     let Err(iter8::tasks::TaskError::Failed { hint, .. }) = run(with).await else { panic!() };
-    assert!(hint.as_ref().unwrap().contains("set `cacert` to the CA"), "{hint:?}");
+    assert!(hint.as_ref().unwrap().contains("set `grpc.cacert` to the CA"), "{hint:?}");
 }
 
 #[tokio::test]
@@ -398,7 +398,7 @@ async fn a_server_without_reflection_has_a_hint() {
     with.as_object_mut().unwrap().remove("proto");
     let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
     assert!(message.contains("does not describe its services: the server has no reflection service"), "{message}");
-    assert!(hint.unwrap().contains("`protoset`"));
+    assert!(hint.unwrap().contains("`grpc.protoset`"));
     assert_eq!(server.calls(), 2, "both versions are asked");
 }
 

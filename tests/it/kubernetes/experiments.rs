@@ -38,7 +38,7 @@ fn launch_assert_report_and_delete_work() {
         assert!(output.stdout.contains(message), "{message}: {output:#?}");
     }
     case.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).exits(0);
-    assert!(case.cli.read("report.html").contains("All objectives are satisfied"));
+    assert!(case.cli.read("report.html").contains("class=\"banner good\""));
     let document = case.document("canary");
     assert_eq!((&document["result"]["revision"], &document["result"]["numLoops"]), (&json!(1), &json!(1)));
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([50]));
@@ -263,6 +263,9 @@ fn a_document_of_other_values_is_not_judged() {
     let output = case.k(["report", "-g", "synced"]);
     output.expect(0, &["this is the report of earlier values"]);
     assert!(output.stdout.contains("Experiment completed: true"), "{output:#?}");
+    // A pipeline would decide from it.
+    case.k(["report", "-g", "synced", "-o", "junit"]).snapshot(2);
+    case.k(["report", "-g", "synced", "--github"]).exits(2);
     // Values that cannot run are no reason to judge the old document.
     edit_values(&case, "synced", |values| values["tasks"] = json!(["htp"]));
     case.k(conditions).snapshot(1);
@@ -509,4 +512,40 @@ fn assert_and_report_need_only_get_on_the_secret() {
     let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
     case.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).exits(0);
     case.k(["report", "-g", "read"]).exits(0);
+}
+
+#[test]
+fn the_experiment_of_a_group_is_judged_again_and_stays_as_it_is() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let assess = |values: &[&str]| {
+        let set = values.iter().flat_map(|value| ["--set", value]);
+        case.k(["assess", "-g", "judged"].into_iter().chain(set))
+    };
+    assess(&[]).expect(2, &["group judged in namespace", "has no experiment", "`iter8 k list` shows all"]);
+    let url = format!("http.url={}", EchoServer::plain().url());
+    let seconds = ["tasks={http,assess}", &url, "http.duration=3s,http.qps=100", "runner=job"];
+    let slos = "assess.SLOs.upper.http/error-rate=0.1";
+    let values: Vec<String> =
+        seconds.iter().chain([&slos]).flat_map(|v| ["--set".to_owned(), (*v).to_owned()]).collect();
+    launch(&case, "judged", &values, &[]).exits(0);
+    case.k(["assert", "-g", "judged", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
+    let before = case.get("secrets", "judged");
+    let satisfied = assess(&["assess.confidence=0.95"]);
+    satisfied.expect(0, &["SLOs: 1 of 1 satisfied\n"]);
+    for message in ["SLO verdicts and their reasons", "95 % sure", "judged again after the run"] {
+        assert!(satisfied.stdout.contains(message), "{message}: {satisfied:#?}");
+    }
+    assess(&["assess.confidence=0.95", "assess.SLOs.upper.http/error-rate=0.0001"]).exits(5);
+    assess(&["assess.SLOs.lower.http/request-count=1000"]).exits(1);
+    let json = case.k(["assess", "-g", "judged", "-o", "json", "--set", "assess.confidence=0.95"]);
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["verdicts"][0]["method"], "binomial", "{report}");
+    assess(&["http.qps=5"]).expect(2, &["http: has no effect on a saved document; only `assess` has"]);
+    let after = case.get("secrets", "judged");
+    assert_eq!((&after["data"], &after["metadata"]), (&before["data"], &before["metadata"]), "nothing was written");
+    case.k(["assert", "-g", "judged", "-c", "slos"]).exits(0);
+    // A launch that has not run has nothing to judge.
+    launch(&case, "judged", &values, &["--set", "http.qps=50", "--set", "runner=none"]).exits(0);
+    let not_run = assess(&[]);
+    not_run.expect(2, &["cannot be judged again", "hint: run it first"]);
 }

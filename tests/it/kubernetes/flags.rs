@@ -200,7 +200,7 @@ fn a_dry_run_writes_redacted_manifests() {
 #[test]
 fn the_commands_have_help_with_examples() {
     let cli = CliCase::new();
-    for command in ["launch", "run", "assert", "report", "log", "delete", "list"] {
+    for command in ["launch", "run", "assert", "assess", "report", "log", "delete", "list"] {
         let output = cli.run(["k", command, "--help"]);
         output.exits(0);
         assert!(output.stdout.contains("Examples:") && output.stdout.contains("--kubeconfig"), "{output:#?}");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::cluster_case::ClusterCase;
 use crate::custommetrics::tutorial::{Models, TUTORIAL};
 use crate::support::transcript::transcript;
+use crate::support::tutorial::{Shell, blocks};
 
 /// The InferenceService of the tutorial, with its canary.
 const CANARY: &str = "
@@ -90,7 +91,7 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
         assert!(output.stdout.contains(message), "{message}: {output:#?}");
     }
     good.k(["report", "-o", "html", "--outputFile", "report.html"]).exits(0);
-    assert!(good.cli.read("report.html").contains("All objectives are satisfied"));
+    assert!(good.cli.read("report.html").contains("class=\"banner good\""));
     let output = good.k(["log"]);
     output.expect(0, &["==> pod/default-1-cronjob-"]);
     assert!(output.stdout.contains("experiment completed"), "{output:#?}");
@@ -110,5 +111,49 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
     for case in [&good, &bad] {
         case.k(["delete"]).exits(0);
         case.wait_until_nothing_is_left_of("default");
+    }
+}
+
+/// The page of the manual, command by command, except that the test sends the requests, and that there is no revision in the cluster: its
+/// InferenceService is as old.
+#[test]
+fn the_page_of_the_manual_judges_a_good_canary() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    if !case.cluster.crds() {
+        return;
+    }
+    let Some(models) = Models::start(2, 0.0) else { return };
+    let kubeconfig = case.cli.path("kubeconfig");
+    std::fs::copy(&case.kubeconfig, &kubeconfig).unwrap();
+    let directory = case.cli.path("");
+    let Some(shell) = Shell::new(&directory, &kubeconfig) else { return };
+    let shell = shell.replace("http://prometheus-operated.kfserving-monitoring:9090", &models.prometheus_url());
+    let shell = shell.replace("get revision $CANARY", "get isvc sklearn-iris");
+    let namespace = format!("kubectl config set-context --current --namespace {}", case.namespace);
+    assert_eq!(shell.script(&namespace).code, Some(0));
+    for block in blocks("kserve-prometheus.md") {
+        match block.name.as_str() {
+            "forward" => continue,
+            "requests" => {
+                models.load();
+                continue;
+            }
+            _ => {}
+        }
+        let output = shell.run(&block);
+        match block.name.as_str() {
+            "canary" => case.cluster.set_status("inferenceservices", &case.namespace, "sklearn-iris", &serving()),
+            "revisions" => {
+                let (canary, stable) = ("sklearn-iris-predictor-default-00002", "sklearn-iris-predictor-default-00001");
+                assert_eq!(output.stdout, format!("canary: {canary}, stable: {stable}\n"));
+            }
+            "assert" => assert!(output.stdout.contains("ok      slos"), "{output:#?}"),
+            "report" => {
+                assert!(output.stdout.contains("kserve-prometheus/latency-p90"), "{output:#?}");
+                assert!(directory.join("report.html").exists());
+            }
+            "clean" => case.wait_until_nothing_is_left_of("default"),
+            _ => {}
+        }
     }
 }

@@ -5,12 +5,53 @@
   const find = (kind, what) => findings.push(kind + ": " + what.replace(/\s+/g, " ").slice(0, 160));
   const name = (e) => e.tagName.toLowerCase() + "." + (e.getAttribute("class") || "") + " '" + e.textContent.slice(0, 40) + "'";
   const width = document.documentElement.clientWidth;
-  const all = [...document.querySelectorAll("body *")].filter((e) => e.getClientRects().length && !e.closest(".defs, .skip, script"));
   const hidden = (e) => {
     const thead = e.closest("thead");
     return thead && getComputedStyle(thead).position === "absolute";
   };
   const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+
+  // What is not satisfied is neither folded nor green.
+  const height = document.documentElement.scrollHeight;
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = "var(--good)";
+  const good = getComputedStyle(probe).color;
+  probe.remove();
+  for (const e of document.querySelectorAll(".slos .state, .banner")) {
+    if (!/violated|inconclusive|not assessed/.test(e.textContent) || e.matches(".banner.good")) continue;
+    if (e.closest("details:not([open])")) find("not satisfied, but folded", name(e));
+    const green = [e, ...e.querySelectorAll("h1, .sign")].some((x) => getComputedStyle(x).color === good);
+    if (green) find("not satisfied, but green", name(e));
+  }
+  for (const e of document.querySelectorAll(".interval, .point")) {
+    const row = e.closest("tr").querySelector(".state").className.split(" ").pop();
+    if (!e.classList.contains(row)) find("a bar in another colour than its verdict", name(e.closest("tr")));
+  }
+
+  // Links within the page lead somewhere; identities are unique.
+  for (const a of document.querySelectorAll("a[href^='#']")) {
+    if (!document.getElementById(a.getAttribute("href").slice(1))) find("link without a target", name(a) + a.getAttribute("href"));
+  }
+  const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+  ids.filter((id, at) => ids.indexOf(id) !== at).forEach((id) => find("identity is not unique", id));
+
+  // Structure for screen readers: landmarks, one first heading, headings without gaps, headers of tables.
+  for (const tag of ["header", "main", "footer", "h1"]) {
+    if (document.querySelectorAll("body " + tag).length !== 1) find("landmark or heading is missing or not alone", tag);
+  }
+  let level = 0;
+  for (const h of document.querySelectorAll("h1, h2, h3, h4")) {
+    const next = Number(h.tagName[1]);
+    if (next > level + 1 && level) find("heading skips a level", name(h));
+    level = next;
+  }
+  for (const th of document.querySelectorAll("th")) if (!th.scope) find("header without a scope", name(th));
+  for (const row of document.querySelectorAll("tbody tr:not(.why)")) {
+    const group = row.closest("tbody").querySelector("th");
+    if (!row.querySelector("th") && !(group && group.rowSpan > 1) && !row.closest(".queried")) find("row without a header", name(row));
+  }
+  document.querySelectorAll("details").forEach((e) => (e.open = true));
+  const all = [...document.querySelectorAll("body *")].filter((e) => e.getClientRects().length && !e.closest(".defs, .skip, .hidden, script"));
 
   // Nothing leaves the viewport, except inside what scrolls by itself.
   if (document.documentElement.scrollWidth > width) find("page overflows", document.documentElement.scrollWidth + " > " + width);
@@ -85,5 +126,5 @@
 
   const id = location.hash.slice(1);
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  parent.postMessage({ id, width: innerWidth, dark, charts: svgs.length, findings: [...new Set(findings)].slice(0, 20) }, "*");
+  parent.postMessage({ id, width: innerWidth, dark, height, charts: svgs.length, findings: [...new Set(findings)].slice(0, 20) }, "*");
 })();

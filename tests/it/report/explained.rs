@@ -91,7 +91,7 @@ fn the_json_report_explains_custom_metrics() {
 fn the_text_report_explains_custom_metrics() {
     let text = render("text", &providers::loops());
     let below = |version: &str, name: &str| {
-        let section = text.split("Custom metrics: provenance of their values:").nth(1).unwrap();
+        let section = text.split("Custom metrics without a value, or with a warning: their sources:").nth(1).unwrap();
         let metric = section.split(&format!("\n  kserve-prometheus/{name}")).nth(1).unwrap();
         metric.split(&format!("\n    {version}: ")).nth(1).unwrap().split("\n    iris-").next().unwrap().to_owned()
     };
@@ -115,7 +115,7 @@ fn the_text_report_explains_custom_metrics() {
         "{cpu}"
     );
     let rate = below("iris-v1", "error-rate");
-    assert!(rate.contains("\n      noData:   pass: objectives on it count as satisfied\n"), "{rate}");
+    assert!(rate.contains("\n      noData:   pass: SLOs on it count as satisfied\n"), "{rate}");
     assert!(below("iris-v2", "error-rate").contains("response: HTTP 200, 1 series, raw value 0.00"), "{text}");
 }
 
@@ -146,13 +146,13 @@ fn the_page_draws_loops_with_limits_and_violations() {
 #[test]
 fn the_page_explains_custom_metrics() {
     let page = render("html", &providers::loops());
-    let section = page.split("id=\"custom\"").nth(1).unwrap().split("</section>").next().unwrap();
+    let section = page.split("id=\"custom\"").nth(1).unwrap().split("id=\"tasks\"").next().unwrap();
     let metrics: Vec<&str> = section.split("<article").skip(1).collect();
     let order: Vec<bool> =
         metrics.iter().map(|metric| metric.contains("no value") || metric.contains("has no series")).collect();
     assert_eq!(order, [true, true, true, false, false]);
     for text in [
-        "noData: pass: objectives on it count as satisfied",
+        "noData: pass: SLOs on it count as satisfied",
         "HTTP 503 · 4 attempts · at 4 March 2025, 13:45:02 UTC",
         "warning: PromQL info",
         "15 samples",

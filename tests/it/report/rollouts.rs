@@ -169,7 +169,10 @@ pub fn paused() -> Experiment {
 
 /// On hold after three analyses that decided nothing.
 pub fn held() -> Experiment {
-    let rollout = Rollout::new(&[5, 50]).moved().analyzed(INCONCLUSIVE).analyzed(INCONCLUSIVE).analyzed(INCONCLUSIVE);
+    let mut rollout =
+        Rollout::new(&[5, 50]).moved().analyzed(INCONCLUSIVE).analyzed(INCONCLUSIVE).analyzed(INCONCLUSIVE);
+    let objective = Some("http/latency-p99".to_owned());
+    rollout.record.steps[0].extension = Some(Extension { requests: 4_100, times: 341.667, objective });
     let reason = format!("inconclusive at 5 %: {}", INCONCLUSIVE.1);
     rollout.phase(RolloutPhase::Paused, Some(&reason)).document(true)
 }
@@ -202,7 +205,7 @@ pub fn hostile(text: &str) -> RolloutRecord {
         analyses: u64::MAX,
         outcome: [Some(Outcome::Violated), Some(Outcome::Satisfied), None][at % 3],
         reason: Some(text.to_owned()),
-        extension: Some(Extension { requests: u64::MAX, times: f64::MAX }),
+        extension: Some(Extension { requests: u64::MAX, times: f64::MAX, objective: Some(text.to_owned()) }),
     };
     RolloutRecord {
         target: text.to_owned(),
@@ -260,8 +263,8 @@ fn only_a_promoted_candidate_satisfies_a_report() {
         let report = json_report(&document);
         assert_eq!(report["summary"]["outcome"], outcome, "{}", report["rollout"]);
         let page = render("html", &document);
-        assert!(page.contains(&format!("<h2 id=\"verdict\">{title}</h2>")), "{title}");
-        assert!(!page.contains("All objectives are satisfied"), "{title}");
+        assert!(page.contains(&format!("<h1 id=\"verdict\">{title}</h1>")), "{title}");
+        assert!(!page.contains("SLOs are satisfied"), "{title}");
         let text = render("text", &document);
         assert!(text.contains(&format!("  Outcome: {outcome} (")), "{text}");
     }
@@ -287,11 +290,24 @@ fn the_rollout_in_json_has_its_steps_and_the_last_move() {
 }
 
 #[test]
+fn reports_show_the_requests_that_a_step_has_asked_for() {
+    let asked = "asked for 4,100 requests, 341.67 times the load of the values, to decide http/latency-p99";
+    let text = render("text", &held()).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(asked), "{text}");
+    assert!(render("html", &held()).contains(asked));
+    let report = json_report(&held());
+    let steps = &report["rollout"]["steps"];
+    let expected = json!({"requests": 4_100, "times": 341.667, "objective": "http/latency-p99"});
+    assert_eq!((&steps[0]["extension"], &steps[1]["extension"]), (&expected, &Value::Null));
+    assert!(!render("text", &promoted()).contains("asked for"));
+}
+
+#[test]
 fn text_reports_of_rollouts_match_their_snapshots() {
     let _settings = snapshots();
     for (name, document) in all() {
         let text = render("text", &document);
-        let section = text.split("\n\nTasks:\n").next().unwrap();
+        let section = text.split("\n\nTasks:\n").next().unwrap().split("\n\nWhether").next().unwrap();
         assert!(section.is_ascii() && section.lines().all(|line| line.len() <= 78), "{section}");
         insta::assert_snapshot!(format!("text-{name}"), section);
     }

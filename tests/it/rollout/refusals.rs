@@ -122,7 +122,7 @@ fn values_on_standard_input_are_read_once() {
 }
 
 /// The document of a rollout that a killed run has left at 10 %.
-fn unfinished() -> String {
+pub fn unfinished() -> String {
     let record = json!({
         "target": "InferenceService iris", "uid": "u", "stable": R1, "candidate": R2, "phase": "progressing", "percent": 10, "step": 0,
         "judgedLoop": 0, "start": "2026-01-01T00:00:00Z", "steps": [{"percent": 10, "analyses": 0}],

@@ -6,6 +6,8 @@ pub mod authority;
 pub mod cli_case;
 pub mod echo_server;
 pub mod env;
+#[cfg(unix)]
+pub mod file_server;
 pub mod files;
 pub mod fleet;
 pub mod frame_server;

@@ -166,6 +166,15 @@ struct Page {
 impl Exporter {
     /// Starts an exporter that fails until it has a text.
     pub fn start() -> Self {
+        Self::with_type("text/plain")
+    }
+
+    /// Starts one whose text is OpenMetrics.
+    pub fn openmetrics() -> Self {
+        Self::with_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    }
+
+    fn with_type(content_type: &'static str) -> Self {
         let shared = Arc::new(Shared::default());
         let exported = Arc::clone(&shared);
         let server = MisbehavingServer::scripted(move |_| {
@@ -173,7 +182,7 @@ impl Exporter {
             page.is_scraped = true;
             exported.scraped.notify_all();
             match &page.text {
-                Some(text) => Reply::with(200, "content-type: text/plain\r\n", text),
+                Some(text) => Reply::with(200, &format!("content-type: {content_type}\r\n"), text),
                 None => Reply::plain(503, ""),
             }
         });

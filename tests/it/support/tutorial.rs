@@ -13,6 +13,10 @@ use super::files;
 use super::markdown::{Fence, fences};
 use super::tools;
 
+/// Pages of `docs/tutorials` that tests of their own follow, because they need more than a cluster.
+pub const FOLLOWED: [&str; 5] =
+    ["bentoml-canary.md", "blue-green-modelmesh.md", "canary-modelmesh.md", "kserve-canary.md", "kserve-prometheus.md"];
+
 /// A block of a tutorial.
 pub struct Block {
     /// Name in its comment.
@@ -27,6 +31,7 @@ pub struct Block {
 /// The blocks of a tutorial in `docs/tutorials`.
 #[track_caller]
 pub fn blocks(tutorial: &str) -> Vec<Block> {
+    assert!(FOLLOWED.contains(&tutorial), "{tutorial} is not in `FOLLOWED`");
     let text = files::text(&files::root().join("docs/tutorials").join(tutorial));
     let mut blocks: Vec<Block> = Vec::new();
     for fence in fences(&text) {

@@ -22,7 +22,7 @@ const TLS_FIELDS: TlsFields<'static> = TlsFields {
     server_name: Some("--kube-tls-server-name"),
     skip_verify: Some("--kube-insecure-skip-tls-verify"),
     client: Some("`client-certificate` and `client-key` in the kubeconfig"),
-    plain: "an `http://` URL of the API server",
+    plain: "set an `http://` URL of the API server",
     protocols: "HTTP/1.1 or HTTP/2",
     no_http2: None,
 };

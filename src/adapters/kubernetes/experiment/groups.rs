@@ -11,7 +11,7 @@ use super::runs::{RunEnded, ended};
 use super::secret_data;
 use crate::adapters::kubernetes::client::{Connection, Object, find, list_labelled, list_metadata};
 use crate::manifests::names::{GROUP, Group, SHARD};
-use crate::model::codec::CodecError;
+use crate::model::codec::DocumentError;
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
@@ -25,7 +25,7 @@ pub struct GroupState {
     /// `job`, `cronjob` or `none`, if set in the values.
     pub runner: Option<String>,
     /// The document of the last launch, if it exists.
-    pub document: Option<Result<Experiment, CodecError>>,
+    pub document: Option<Result<Experiment, DocumentError>>,
     /// True if the values have changed since the document was written.
     pub is_outdated: bool,
     /// End of its run, if it runs once and has ended.

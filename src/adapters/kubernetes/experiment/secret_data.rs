@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::manifests::VALUES_KEY;
 use crate::metrics::insights::fold_oldest;
-use crate::model::codec::{self, CodecError};
+use crate::model::codec::{self, CodecError, DocumentError};
 use crate::model::document::Experiment;
 use crate::values::{DigestKey, without_nulls};
 
@@ -40,7 +40,7 @@ pub(crate) fn entries(secret: &Secret) -> Entries {
 }
 
 /// Reads the document; `None` if there is none.
-pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
+pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, DocumentError>> {
     let invalid = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
     let text = match entries(secret) {
         [_, Some(compressed)] => {
@@ -51,7 +51,7 @@ pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>
         [Some(plain), None] => String::from_utf8(plain.0).map_err(|_| invalid("not valid UTF-8")),
         [None, None] => return None,
     };
-    Some(text.and_then(|text| codec::experiment_from_yaml(&text)))
+    Some(text.map_err(DocumentError::from).and_then(|text| codec::experiment_from_yaml(&text)))
 }
 
 /// Reads the values; `None` if there are none. Drops nulls, because Helm keeps a `null` that overrides no default.

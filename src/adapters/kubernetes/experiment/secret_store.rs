@@ -149,7 +149,7 @@ impl SecretStore {
             self.cluster("read")(ClusterError::new(ClusterErrorKind::Config, message))
         })?;
         let stored = Stored {
-            values: secret_data::values(&secret).transpose().map_err(invalid)?,
+            values: secret_data::values(&secret).transpose().map_err(|error| invalid(error.into()))?,
             document: secret_data::document(&secret).transpose().map_err(invalid)?,
             revision,
             is_key_stored,

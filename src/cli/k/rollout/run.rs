@@ -13,6 +13,7 @@ use crate::app::run::ResultPolicy;
 use crate::app::values::{Network, Source, Values, merged};
 use crate::cli::document::RunDirArgs;
 use crate::cli::exit::Exit;
+use crate::cli::github::GithubArg;
 use crate::cli::globals::Globals;
 use crate::cli::k::args::ClusterArgs;
 use crate::cli::output;
@@ -55,6 +56,8 @@ pub(crate) struct RolloutRunArgs {
     /// Print the resolved spec without running it
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
+    #[command(flatten)]
+    github: GithubArg,
     #[command(flatten)]
     run_dir: RunDirArgs,
     // Last, because flags after a flattened group get its heading in the help.
@@ -121,7 +124,7 @@ pub(super) async fn run(args: RolloutRunArgs, globals: &Globals) -> Result<Exit,
     let _lock = lock(&args.run_dir, true, &store)?;
     let (prepared, policy) = prepare(resolved, ResultPolicy::Fresh, &store, env.files, &progress).await?;
     let assert = AssertArg::of(vec![AssertCondition::Slos]);
-    let after = After { next: Some(args.run_dir.report_command()), assert };
+    let after = After { next: Some(args.run_dir.report_command()), assert, github: args.github, ..After::default() };
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 

@@ -24,7 +24,7 @@ pub(in crate::tasks::loadgen) fn check(
         let all: Vec<Claim> = group.iter().flat_map(|target| Claim::list(objectives, 0, target)).collect();
         let Some(Target { provider, .. }) = group.first() else { continue };
         if !all.iter().any(|claim| claim.share().is_some()) {
-            return error(format!("no objective on `{}` can be decided before the end of the load", provider), HINT);
+            return error(format!("no SLO on `{}` can be decided before the end of the load", provider), HINT);
         }
         let is_compared = all.iter().any(|claim| claim.is_relative);
         let has_baseline = group.iter().any(|target| target.versions.contains(&0));
@@ -59,3 +59,7 @@ pub(in crate::tasks::loadgen) fn check_loads(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -103,3 +103,7 @@ impl Claim {
         format!("{metric} {sign} {}{unit}{of}", crate::model::readable::show(self.slo.limit.0))
     }
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

@@ -9,18 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claim, Statistic};
 use super::comparison::{self, Comparison, Measured};
-use super::share::{self, Looked, Requests, Rules, columns};
+use super::share::{self, Corrections, Looked, Requests, Rules, columns};
 use super::target::Target;
 use crate::confidence::blocks::Block;
+use crate::confidence::design_effect::midway;
 use crate::confidence::looks::FIRST;
 use crate::load::early_end::{EarlyEnd, LoadState};
 use crate::load::timeline::{MAX_INTERVALS, Timeline};
+use crate::metrics::series::COLUMN_DISTANCE;
 use crate::model::contribution::VersionMetrics;
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::load::{CLIENT_LIMIT, Decision, LoadRecord, Stopped};
 use crate::model::objectives::{Confidence, Objectives};
-use crate::model::series::Series;
+use crate::model::series::{Over, Series};
 use crate::model::slo::Outcome;
 use crate::slo::load_validity;
 
@@ -84,7 +86,7 @@ impl Judge {
         for (index, target) in targets.into_iter().enumerate() {
             let of_load = Claim::list(objectives, index, &target);
             let mut ages: Vec<u64> = of_load.iter().filter_map(Claim::micros).collect();
-            // A request that is in flight for so long may become an error.
+            // A request in flight for this long may become an error; the last count in [`LoadState::older`] is of these.
             ages.push(u64::try_from(target.timeout.as_micros() / 2).unwrap_or(u64::MAX));
             claims.extend(of_load);
             duration = duration.max(target.duration.unwrap_or_default());
@@ -151,9 +153,6 @@ impl Judge {
             let Some(looked) = looked else { continue };
             // Rounded down, so that 100 % is a decision.
             let percent = (looked.progress * 100.0).floor() as u32;
-            if claim.is_relative && looked.verdict == Outcome::Inconclusive {
-                continue;
-            }
             let text = claim.text();
             match known.iter_mut().find(|(other, _)| *other == text) {
                 // Of several versions, the one with the least evidence.
@@ -176,6 +175,11 @@ impl Judge {
         let Some(look) = self.begin(load, state) else { return };
         // Without the lock, so that the other loads go on meanwhile.
         let results = self.judge(&look);
+        self.end(&look, results);
+    }
+
+    /// Keeps the results of a look. Looks may end in another order than they began.
+    fn end(&self, look: &Look, results: Vec<Option<Looked>>) {
         let all = &mut *self.state.lock();
         if all.is_stopped {
             return;
@@ -215,6 +219,8 @@ impl Judge {
     fn judge(&self, look: &Look) -> Vec<Option<Looked>> {
         let series: Vec<Vec<Option<Series>>> =
             look.loads.iter().map(|state| state.as_ref().map_or_else(Vec::new, |state| origins(state))).collect();
+        let elapsed = look.loads.iter().map(|state| state.as_ref().map_or(0.0, |state| state.elapsed.as_secs_f64()));
+        let rules: Vec<Rules> = elapsed.map(|elapsed| self.rules(elapsed)).collect();
         let judge = |(claim, result): (&Claim, &Option<Looked>)| {
             let (Some(load), Some(Some(state))) = (self.loads.get(claim.load), look.loads.get(claim.load)) else {
                 return *result;
@@ -230,17 +236,16 @@ impl Judge {
                 };
             }
             let origins = series.get(claim.load).map(Vec::as_slice).unwrap_or_default();
-            let rules = Rules {
-                alpha: self.alpha(),
-                objectives: self.objectives,
-                burst: self.confidence.burst.as_secs_f64(),
-                elapsed: state.elapsed.as_secs_f64(),
-            };
             let share = claim.share()?;
-            let looked = share::look(&requests(claim, load, state, origins)?, share, &rules)?;
+            let looked = share::look(&requests(claim, load, state, origins)?, share, rules.get(claim.load)?)?;
             Some(self.admitted(claim, state, looked))
         };
         self.claims.iter().zip(&look.results).map(judge).collect()
+    }
+
+    fn rules(&self, elapsed: f64) -> Rules {
+        let burst = self.confidence.burst.as_secs_f64();
+        Rules { alpha: self.alpha(), objectives: self.objectives, burst, elapsed, corrections: Corrections::default() }
     }
 
     /// Leaves a decision open that the end of the load would not keep: one on too few samples, or a violation that the load generator's own
@@ -290,6 +295,7 @@ impl Judge {
             candidate: self.timeline(claim.load, claim.version, loads)?,
             baseline: self.timeline(baseline, 0, loads)?,
             unknown: if target.is_attributed { Some(state.versions.last()?) } else { None },
+            stalled: state.older.last().copied().unwrap_or(0),
             own_late: state.counts.own_late,
             elapsed: state.elapsed.as_secs_f64(),
         };
@@ -322,7 +328,9 @@ impl Judge {
 /// Returns the series of each origin of a load: its versions and the unknown one, or the whole load.
 fn origins(state: &LoadState) -> Vec<Option<Series>> {
     let timelines = if state.versions.is_empty() { std::slice::from_ref(&state.timeline) } else { &state.versions };
-    timelines.iter().map(|timeline| timeline.series(MAX_INTERVALS)).collect()
+    // Intervals become longer once a request ends after the last one, which may not be the case for all.
+    let interval = timelines.iter().map(Timeline::interval).max().unwrap_or_default();
+    timelines.iter().map(|timeline| timeline.with_intervals_of(interval).counts(MAX_INTERVALS)).collect()
 }
 
 /// Counts the requests that a claim is about; `None` if they are not known.
@@ -331,34 +339,75 @@ fn requests(claim: &Claim, load: &JudgedLoad, state: &LoadState, origins: &[Opti
     let series = origins.get(position)?.as_ref()?;
     let micros = claim.micros();
     let mut known = blocks(series, claim.statistic, micros)?;
+    let ended = known.iter().map(|block| block.n).sum();
+    let timeout = load.target.timeout.as_micros();
     let age =
         micros.map_or_else(|| load.ages.len().checked_sub(1), |micros| load.ages.iter().position(|age| *age == micros));
     let older = age.and_then(|age| state.older.get(age)).copied().unwrap_or(0) as f64;
     // Requests that have not ended and are over the limit are bad ones now: without them, a stall would look like silence.
     let mut possible = known.clone();
+    let is_beyond = micros.is_some_and(|micros| u128::from(micros) >= timeout);
+    if is_beyond {
+        // Errors may be timeouts, which may have exceeded even a limit beyond the timeout.
+        for (block, errors) in possible.iter_mut().zip(&series.errors) {
+            block.k = (block.k + *errors as f64).min(block.n);
+        }
+    }
+    // Requests without a response have no latency, and count as beyond every limit.
+    if micros.is_some() {
+        add_each(&mut possible, lost(series));
+    }
     add_last(&mut possible, older);
     let is_over = micros.is_some() && !load.target.is_attributed;
     if is_over {
         add_last(&mut known, older);
     }
     if let Some(unknown) = origins.last().and_then(Option::as_ref).filter(|_| load.target.is_attributed) {
-        for (block, unknown) in possible.iter_mut().zip(blocks(unknown, claim.statistic, micros)?) {
-            *block = Block { n: block.n + unknown.k, k: block.k + unknown.k };
+        let bad = blocks(unknown, claim.statistic, micros)?;
+        for ((block, bad), errors) in possible.iter_mut().zip(bad).zip(&unknown.errors) {
+            let bad = bad.k + if is_beyond { *errors as f64 } else { 0.0 };
+            *block = *block + Block { n: bad, k: bad };
+        }
+        if micros.is_some() {
+            add_each(&mut possible, lost(unknown));
         }
     }
-    let over_p90 = match claim.statistic {
+    let lower = match claim.statistic {
         Statistic::Percentile(_) => {
+            let limit = claim.slo.limit.0;
             let p90 = series.over.iter().find(|over| over.percentile == Some(90.0))?;
-            (p90.limit < claim.slo.limit.0).then(|| columns(timed(series), &p90.counts))
+            let column = if limit > p90.limit { Some(midway_column(series, p90, limit)?) } else { None };
+            column.map(|over| columns(timed(series), &over.counts))
         }
         Statistic::Errors | Statistic::None => None,
     };
-    Some(Requests { known, possible, over_p90 })
+    Some(Requests { known, possible, lower, ended })
+}
+
+/// Returns the highest column of a series that is not above the middle between its median and a limit; at least `p90`.
+fn midway_column<'a>(series: &'a Series, p90: &'a Over, limit: f64) -> Option<&'a Over> {
+    let median = series.over.iter().find(|over| over.percentile == Some(50.0))?;
+    // The column of the middle may be one cell higher.
+    let middle = midway(median.limit, limit) * (1.0 + COLUMN_DISTANCE);
+    let own = series.over.iter().filter(|over| over.percentile.is_some());
+    let below = own.filter(|over| (p90.limit..=middle).contains(&over.limit));
+    Some(below.max_by(|a, b| a.limit.total_cmp(&b.limit)).unwrap_or(p90))
+}
+
+fn add_each(blocks: &mut [Block], bad: impl Iterator<Item = f64>) {
+    for (block, bad) in blocks.iter_mut().zip(bad) {
+        *block = *block + Block { n: bad, k: bad };
+    }
+}
+
+/// Returns the number of requests of each interval that got no response.
+fn lost(series: &Series) -> impl Iterator<Item = f64> {
+    series.requests.iter().zip(timed(series)).map(|(requests, timed)| requests.saturating_sub(*timed) as f64)
 }
 
 fn add_last(blocks: &mut [Block], bad: f64) {
     if let Some(last) = blocks.last_mut() {
-        *last = Block { n: last.n + bad, k: last.k + bad };
+        *last = *last + Block { n: bad, k: bad };
     }
 }
 
@@ -382,14 +431,13 @@ fn timed(series: &Series) -> &[u64] {
 /// Returns true if the measurements of a load would be inconclusive if it ended now.
 fn is_doubtful(state: &LoadState) -> bool {
     let seconds = state.elapsed.as_secs_f64();
-    let requests = state.timeline.series(1).map_or(0, |series| series.requests.iter().sum());
     let dropped = state.due.map_or(0, |due| due.saturating_sub(state.sent));
     let limits = (CLIENT_LIMIT.to_owned(), state.client_limits);
     let record = LoadRecord {
         duration: GoDuration(state.elapsed),
         requested_rate: state.due.map(|due| due as f64 / seconds),
         achieved_rate: state.sent as f64 / seconds,
-        counts: Counts { requests, dropped, ..state.counts },
+        counts: Counts { requests: state.timeline.requests(), dropped, ..state.counts },
         causes: [limits].into(),
         ..LoadRecord::default()
     };

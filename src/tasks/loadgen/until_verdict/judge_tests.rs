@@ -1,4 +1,4 @@
-//! Looks at loads whose latencies and errors are made up.
+//! Loads whose latencies and errors are made up.
 
 use std::time::Instant;
 
@@ -11,6 +11,11 @@ use crate::metrics::histogram;
 use crate::model::number::Number;
 use crate::model::shard::{IntervalShard, LoadShard, TimelineShard};
 use crate::model::slo::{Slo, SloLimits};
+
+#[path = "judge_comparison_tests.rs"]
+mod comparison_tests;
+#[path = "judge_state_tests.rs"]
+mod state_tests;
 
 /// Requests per second of the loads.
 const RATE: u64 = 50;
@@ -44,23 +49,41 @@ fn judge(targets: &[Target], objectives: &Objectives) -> Arc<Judge> {
 
 /// Requests of every second: their latencies in µs, and the errors among them.
 fn timeline(seconds: u64, second: impl Fn(u64) -> (Vec<u64>, u64)) -> Timeline {
+    timeline_of(seconds, 0, second)
+}
+
+/// Requests of every interval, whose length was doubled so many times.
+fn timeline_of(count: u64, doublings: u32, second: impl Fn(u64) -> (Vec<u64>, u64)) -> Timeline {
+    timeline_with(&[LIMIT], count, doublings, second)
+}
+
+/// As [`timeline_of`], with counts over these limits in µs.
+fn timeline_with(limits: &[u64], count: u64, doublings: u32, second: impl Fn(u64) -> (Vec<u64>, u64)) -> Timeline {
+    timeline_from(shard(limits, count, doublings, second))
+}
+
+fn timeline_from(timeline: TimelineShard) -> Timeline {
+    let shard = LoadShard { timeline, ..LoadShard::default() };
+    LoadOutcome::from_shard(&shard, &plan().pacer, Instant::now()).unwrap().timeline
+}
+
+fn shard(limits: &[u64], count: u64, doublings: u32, second: impl Fn(u64) -> (Vec<u64>, u64)) -> TimelineShard {
     let interval = |at| {
         let (latencies, errors) = second(at);
         let mut cells = histogram::with_digits(2);
         latencies.iter().for_each(|micros| cells.saturating_record(*micros));
         let timed = latencies.len() as u64;
-        let over = vec![latencies.iter().filter(|micros| **micros > LIMIT).count() as u64];
+        let over = |limit: &u64| latencies.iter().filter(|micros| *micros > limit).count() as u64;
+        let over = limits.iter().map(over).collect();
         let latency = histogram::encode(&cells).ok().filter(|_| timed > 0);
         IntervalShard { requests: timed, errors, latency, timed, sum: latencies.iter().sum(), over }
     };
-    let timeline = TimelineShard {
-        elapsed_nanos: seconds * 1_000_000_000,
-        doublings: 0,
-        limits: Some(vec![LIMIT]),
-        intervals: (0..seconds).map(interval).collect(),
-    };
-    let shard = LoadShard { timeline, ..LoadShard::default() };
-    LoadOutcome::from_shard(&shard, &plan().pacer, Instant::now()).unwrap().timeline
+    TimelineShard {
+        elapsed_nanos: (count << doublings) * 1_000_000_000,
+        doublings,
+        limits: Some(limits.to_vec()),
+        intervals: (0..count).map(interval).collect(),
+    }
 }
 
 /// State after `seconds` seconds at the planned rate.
@@ -110,6 +133,26 @@ fn decisions(judge: &Judge, load: usize, version: usize) -> Vec<Outcome> {
 
 const P95: (&str, f64) = ("http/latency-p95", 50.0);
 
+/// Objectives on the latter of two versions, relative to the former.
+fn relative_to_first(metric: &str, limit: f64, burst: Duration) -> Objectives {
+    let mut objectives = objectives(&[]);
+    objectives.relative.upper = vec![slo(metric, limit)];
+    objectives.confidence = objectives.confidence.map(|confidence| Confidence { burst, ..confidence });
+    objectives
+}
+
+/// A load whose responses are of two versions.
+fn attributed() -> Target {
+    let attribution =
+        Attribution { source: Source::Header("v".into()), versions: vec!["a".into(), "b".into()], values: [].into() };
+    Target::new("http", 0, Some(&attribution), &plan())
+}
+
+/// State of an [`attributed`] load whose versions are both good, with requests of unknown origin.
+fn with_unknown(at: u64, unknown: impl Fn(u64) -> (Vec<u64>, u64)) -> LoadState {
+    LoadState { versions: vec![timeline(at, good), timeline(at, good), timeline(at, unknown)], ..state(at, good) }
+}
+
 #[test]
 fn a_clearly_good_service_and_a_clearly_bad_one_end_early_but_not_before_10_s() {
     let versions = [version(0)];
@@ -119,6 +162,15 @@ fn a_clearly_good_service_and_a_clearly_bad_one_end_early_but_not_before_10_s() 
     let violated = judge(&versions, &objectives(&[P95]));
     assert_eq!(stop(&violated, |_, at| state(at, bad)), Some(10));
     assert_eq!(decisions(&violated, 0, 0), [Outcome::Violated]);
+}
+
+#[test]
+fn latencies_that_wander_far_below_a_limit_do_not_keep_a_load_from_ending() {
+    let wandering = |at: u64| {
+        let level = 300.0 + 40.0 * (at as f64 / 12.0).sin();
+        ((0..RATE).map(|request| level as u64 + request % 10).collect(), 0)
+    };
+    assert_eq!(stop(&judge(&[version(0)], &objectives(&[P95])), |_, at| state(at, wandering)), Some(14));
 }
 
 #[test]
@@ -178,7 +230,7 @@ fn all_objectives_of_all_versions_are_awaited() {
     let behind = judge(&two, &objectives(&[P95]));
     assert_eq!(stop(&behind, |load, at| state(if load == 0 { at } else { at.saturating_sub(6) }, good)), Some(20));
     let ended = judge(&two, &objectives(&[P95]));
-    ended.look(1, state(14, good));
+    ended.look(1, state(11, bad));
     ended.leave(1);
     let second = |at: &u64| {
         ended.look(0, state(*at, good));
@@ -201,13 +253,8 @@ fn an_objective_that_no_look_decides_lets_a_good_load_run_to_its_end() {
 
 #[test]
 fn responses_of_unknown_origin_may_be_any_versions() {
-    let attribution =
-        Attribution { source: Source::Header("v".into()), versions: vec!["a".into(), "b".into()], values: [].into() };
-    let load = || [Target::new("http", 0, Some(&attribution), &plan())];
-    let with_unknown = |at: u64, slow: u64| {
-        let unknown = move |_| (vec![LIMIT * 2; slow as usize], 0);
-        LoadState { versions: vec![timeline(at, good), timeline(at, good), timeline(at, unknown)], ..state(at, good) }
-    };
+    let load = || [attributed()];
+    let with_unknown = |at: u64, slow: u64| with_unknown(at, move |_| (vec![LIMIT * 2; slow as usize], 0));
     let none = judge(&load(), &objectives(&[P95]));
     assert_eq!(stop(&none, |_, at| with_unknown(at, 0)), Some(14));
     assert_eq!((decisions(&none, 0, 0), decisions(&none, 0, 1)), (vec![Outcome::Satisfied], vec![Outcome::Satisfied]));
@@ -216,85 +263,12 @@ fn responses_of_unknown_origin_may_be_any_versions() {
 }
 
 #[test]
-fn a_version_is_compared_with_version_0_at_a_few_looks() {
-    let two = [version(0), version(1)];
-    let relative = |limit| {
-        let mut objectives = objectives(&[]);
-        objectives.relative.upper = vec![slo("http/latency-p90", limit)];
-        objectives
-    };
-    let pair =
-        |factor: u64| move |load, at| state(at, move |second| (steady(second, if load == 0 { 1 } else { factor }), 0));
-    let slower = judge(&two, &relative(1.5));
-    let end = stop(&slower, pair(3)).unwrap();
-    assert!([10, 15, 23].contains(&end), "{end}");
-    assert_eq!((decisions(&slower, 1, 1), decisions(&slower, 0, 0)), (vec![Outcome::Violated], vec![]));
-    let same = judge(&two, &relative(1.5));
-    let end = stop(&same, pair(1)).unwrap();
-    assert!([10, 15, 23].contains(&end), "{end}");
-    assert_eq!(decisions(&same, 1, 1), [Outcome::Satisfied]);
-    let mut errors = objectives(&[]);
-    errors.relative.upper = vec![slo("http/error-rate", 0.01)];
-    let errors = judge(&two, &errors);
-    let failing = |load, at| state(at, move |second| (steady(second, 1), if load == 0 { 0 } else { 5 + second % 3 }));
-    assert!(stop(&errors, failing).is_some());
-    assert_eq!(decisions(&errors, 1, 1), [Outcome::Violated]);
-}
-
-/// Objectives on the latter of two versions, relative to the former.
-fn relative_to_first(metric: &str, limit: f64, burst: Duration) -> Objectives {
-    let mut objectives = objectives(&[]);
-    objectives.relative.upper = vec![slo(metric, limit)];
-    objectives.confidence = objectives.confidence.map(|confidence| Confidence { burst, ..confidence });
-    objectives
-}
-
-#[test]
-fn bursts_that_may_be_unseen_keep_a_comparison_open() {
-    let judge = |burst| judge(&[version(0), version(1)], &relative_to_first("http/error-rate", 0.02, burst));
-    let (without, with) = (judge(Duration::ZERO), judge(Confidence::DEFAULT_BURST));
-    assert_eq!(stop(&without, |_, at| state(at, good)), Some(15));
-    assert_eq!(decisions(&without, 1, 1), [Outcome::Satisfied]);
-    assert_eq!(stop(&with, |_, at| state(at, good)), None);
-}
-
-#[test]
-fn slow_seconds_keep_the_ratio_of_a_tail_open_while_few_requests_are_in_it() {
-    let limit = relative_to_first("http/latency-p99", 1.5, Duration::ZERO);
-    // Both have a slow request per second. In one of twenty seconds, half of either one's requests are over p90.
-    let with = |slow: bool| {
-        move |load: usize, at: u64| {
-            let second = move |second: u64| {
-                let is_slow = slow && second % 20 == 3 + 4 * load as u64;
-                let latency = |request: u64| if is_slow && request.is_multiple_of(2) { 30_000 } else { 10_000 };
-                let mut latencies: Vec<u64> = (0..RATE).map(latency).collect();
-                latencies[0] = 200_000;
-                (latencies, 0)
-            };
-            state(at, second)
-        }
-    };
-    let (steady, slow) = (judge(&[version(0), version(1)], &limit), judge(&[version(0), version(1)], &limit));
-    assert!(stop(&steady, with(false)).is_some_and(|end| end < 40));
-    // Until 40 requests of both are over p99, those over p90 say how much they depend on each other.
-    assert!(stop(&slow, with(true)).is_none_or(|end| end > 40));
-}
-
-#[test]
-fn errors_of_unknown_origin_keep_a_comparison_open() {
-    let attribution =
-        Attribution { source: Source::Header("v".into()), versions: vec!["a".into(), "b".into()], values: [].into() };
-    let targets = [Target::new("http", 0, Some(&attribution), &plan())];
-    for (metric, limit) in [("http/error-rate", 0.02), ("http/latency-p90", 1.5)] {
-        let with_unknown = |at: u64, bad: u64| {
-            let unknown = move |_| (vec![LIMIT * 2; bad as usize], bad);
-            let versions = vec![timeline(at, good), timeline(at, good), timeline(at, unknown)];
-            LoadState { versions, ..state(at, good) }
-        };
-        let judge = || judge(&targets, &relative_to_first(metric, limit, Duration::ZERO));
-        assert!(stop(&judge(), |_, at| with_unknown(at, 0)).is_some(), "{metric}");
-        assert_eq!(stop(&judge(), |_, at| with_unknown(at, 5)), None, "{metric}");
-    }
+fn timeouts_may_have_taken_longer_than_a_limit_beyond_them() {
+    let with = |millis| Target { timeout: Duration::from_millis(millis), ..version(0) };
+    let failing = |second| (steady(second, 1), 5);
+    assert_eq!(stop(&judge(&[with(5_000)], &objectives(&[P95])), |_, at| state(at, failing)), Some(14));
+    assert_eq!(stop(&judge(&[with(50)], &objectives(&[P95])), |_, at| state(at, failing)), None);
+    assert_eq!(stop(&judge(&[with(50)], &objectives(&[P95])), |_, at| state(at, good)), Some(14));
 }
 
 #[test]
@@ -303,6 +277,9 @@ fn a_load_does_not_end_with_fewer_samples_than_a_verdict_needs() {
     assert_eq!(stop(&with(700), |_, at| state(at, good)), Some(14));
     assert_eq!(stop(&with(1_000), |_, at| state(at, good)), Some(20));
     assert_eq!(stop(&with(1_000), |_, at| state(at, bad)), Some(20));
+    // Requests in flight are no samples yet.
+    let stalled = |at| LoadState { older: vec![300; 2], ..state(at, bad) };
+    assert_eq!(stop(&with(1_000), |_, at| stalled(at)), Some(20));
     // A comparison rests on both versions.
     let relative = Objectives { min_samples: 600, ..relative_to_first("http/latency-p90", 1.5, Duration::ZERO) };
     let end = stop(&judge(&[version(0), version(1)], &relative), |_, at| state(at, good));
@@ -339,4 +316,55 @@ fn a_limit_of_many_seconds_has_its_column() {
     // 32,768,001 µs, as the load counts them.
     let claims = Claim::list(&objectives(&[("http/latency-p95", 32_768.001)]), 0, &version(0));
     assert_eq!(claims[0].micros(), Some(crate::metrics::series::limit_micros(32_768.001)));
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+#[ignore = "a benchmark: prints the time of a look"]
+fn time_of_a_look_at_240_intervals() {
+    // Every percentile has a limit of its own, so nothing that a look computes is the same for two of them.
+    let percentiles = ["p50", "p75", "p90", "p95", "p98", "p99", "p99.9"].map(|p| format!("http/latency/{p}"));
+    let limits = [27, 40, 47, 50, 51, 52, 53].map(|msec| msec * 1_000);
+    let limits_of = percentiles.iter().zip(limits).map(|(metric, micros)| (&**metric, micros as f64 / 1_000.0));
+    let objectives = objectives(&limits_of.chain([("http/error-rate", 0.01)]).collect::<Vec<_>>());
+    // Latencies of some 200 cells, with slow seconds now and then.
+    let second =
+        |at: u64| ((0..500).map(|n| 1_000 + (n * 7_919 + at * 31) % (51_700 + at % 7 * 300)).collect(), at * at % 9);
+    for (name, targets) in [("one version", vec![version(0)]), ("two versions", vec![version(0), version(1)])] {
+        let timeline = timeline_with(&limits, 240, 0, second);
+        let (due, sent) = (Some(240 * 500), 240 * 500);
+        let state = LoadState { due, sent, older: vec![25; 8], timeline, ..state(240, |_| (Vec::new(), 0)) };
+        let mut times: Vec<Duration> = (0..400)
+            .map(|_| {
+                // A judge that has ended its loads no longer looks, so each run needs a new one.
+                let judge = judge(&targets, &objectives);
+                let states = vec![state.clone(); targets.len()];
+                let before = Instant::now();
+                states.into_iter().enumerate().for_each(|(load, state)| judge.look(load, state));
+                let time = before.elapsed();
+                assert!(judge.state.lock().results.iter().all(Option::is_some));
+                time
+            })
+            .collect();
+        times.sort_unstable();
+        println!("{name}: median {:?}, 99 % within {:?}", times[200], times[396]);
+    }
+}
+
+#[test]
+fn requests_without_a_response_keep_a_latency_open() {
+    let lost = |each: u64| {
+        let judge = judge(&[version(0)], &objectives(&[("http/latency-p95", 50.0)]));
+        stop(&judge, move |_, seconds| {
+            let mut shard = shard(&[LIMIT], seconds, 0, good);
+            shard.intervals.iter_mut().for_each(|interval| {
+                interval.requests += each;
+                interval.errors += each;
+            });
+            LoadState { timeline: timeline_from(shard), ..state(seconds, good) }
+        })
+    };
+    assert!(lost(0).is_some());
+    // Of 53 requests in each second, 3 got no response.
+    assert_eq!(lost(3), None);
 }

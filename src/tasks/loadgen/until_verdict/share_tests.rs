@@ -6,11 +6,11 @@ fn blocks(n: f64, bad: &[f64]) -> Vec<Block> {
 }
 
 fn requests(n: f64, bad: &[f64]) -> Requests {
-    Requests { known: blocks(n, bad), possible: blocks(n, bad), over_p90: None }
+    Requests { known: blocks(n, bad), possible: blocks(n, bad), lower: None, ended: n * bad.len() as f64 }
 }
 
 fn rules(seconds: usize) -> Rules {
-    Rules { alpha: 0.05, objectives: 1, burst: 0.1, elapsed: seconds as f64 }
+    Rules { alpha: 0.05, objectives: 1, burst: 0.1, elapsed: seconds as f64, corrections: Corrections::default() }
 }
 
 /// First second from the tenth on at which `n` requests per second, of which none is bad, satisfy the limit.
@@ -58,12 +58,23 @@ fn requests_that_may_be_bad_prevent_satisfied_and_do_not_violate() {
 }
 
 #[test]
+fn requests_that_may_be_bad_are_worth_fewer_if_they_came_together() {
+    let verdict = |bad: [f64; 40]| {
+        let requests = Requests { possible: blocks(50.0, &bad), ..requests(50.0, &[0.0; 40]) };
+        look(&requests, 0.05, &Rules { burst: 0.0, ..rules(40) }).unwrap().verdict
+    };
+    let mut together = [0.0; 40];
+    together[39] = 20.0;
+    assert_eq!((verdict([0.5; 40]), verdict(together)), (Outcome::Satisfied, Outcome::Inconclusive));
+}
+
+#[test]
 fn slow_requests_that_cluster_at_p90_are_not_independent_above_it() {
     let clean = requests(100.0, &[0.0; 30]);
     // A tenth of the requests is over p90, all of them in three seconds.
     let mut slow = vec![0.0; 30];
     slow[8..11].fill(100.0);
-    let clustered = Requests { over_p90: Some(blocks(100.0, &slow)), ..clean.clone() };
+    let clustered = Requests { lower: Some(blocks(100.0, &slow)), ..clean.clone() };
     let verdict = |requests: &Requests| look(requests, 0.05, &rules(30)).unwrap().verdict;
     assert_eq!((verdict(&clean), verdict(&clustered)), (Outcome::Satisfied, Outcome::Inconclusive));
 }

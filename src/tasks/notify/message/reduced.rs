@@ -31,7 +31,7 @@ impl Extent {
             Self::Whole => None,
             Self::Values => Some("histograms"),
             Self::NewestValues => Some("histograms, samples and values of earlier loops"),
-            Self::Objectives => Some("the metrics that have no objective"),
+            Self::Objectives => Some("the metrics that have no SLO"),
             Self::Nothing => Some("the experiment"),
         }
     }

@@ -223,6 +223,7 @@ pub struct TaskReport {
     #[serde(rename = "if")]
     pub condition: Option<String>,
     pub error: Option<String>,
+    /// Its notes, without those that a verdict of the report repeats.
     pub notes: Vec<String>,
 }
 

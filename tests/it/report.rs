@@ -4,6 +4,7 @@ mod browser;
 mod changes;
 mod confidence;
 mod delivery;
+mod demo;
 mod documents;
 mod explained;
 mod extremes;
@@ -62,6 +63,23 @@ fn pages_are_smaller_than_300_kb() {
     assert_ne!(rest.split(' ').next(), Some("0"), "violated SLOs that are left out are counted");
     assert!(page.len() < 300_000, "{} bytes", page.len());
     assert!(page.contains("more metrics are in the text and JSON reports"));
+}
+
+#[test]
+fn a_verdict_is_not_repeated_as_a_note_of_its_task() {
+    let mut document = documents::two_versions();
+    let result = document.result.as_mut().unwrap();
+    let insights = result.insights.as_ref().unwrap();
+    let violated = insights.verdicts.iter().find(|verdict| verdict.verdict == Outcome::Violated).unwrap();
+    let reason = violated.reason.clone();
+    let version = &insights.version_names[violated.version].version;
+    let logged = format!("{version}: {}: {reason}", violated.metric);
+    let assess = result.tasks.iter_mut().find(|task| task.task == "assess").unwrap();
+    assess.notes = vec![logged, "a note of its own".to_owned()];
+    let report: serde_json::Value = serde_json::from_str(&render("json", &document)).unwrap();
+    let assess = report["tasks"].as_array().unwrap().iter().find(|task| task["task"] == "assess").unwrap();
+    assert_eq!(assess["notes"], serde_json::json!(["a note of its own"]));
+    assert!(report["versions"].to_string().contains(&reason), "{report:#}");
 }
 
 #[test]

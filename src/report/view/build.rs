@@ -1,15 +1,17 @@
 //! Summary, tasks, versions and loads of a report.
 
+use std::collections::HashSet;
+
 use super::{
     LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, caveats,
     changes, failures, metrics, objectives, observations, rewards, rollout, slos, splits, trends,
 };
-use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
+use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::Outcome;
 use crate::model::split::Split;
 use crate::redact::{redact_text, redact_url};
-use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
+use crate::slo::assertion::{AssertCondition, RunState, judge, progress, sentence};
 use crate::slo::contradictions;
 use crate::slo::summary::overall_verdict;
 
@@ -117,6 +119,14 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
         _ if index == done && result.failure => TaskStatus::Failed,
         _ => TaskStatus::Planned,
     };
+    // A verdict that is not satisfied is a note of its task, too, for the log. A report has it once, with its SLO.
+    let insights = result.insights.iter();
+    let verdicts: HashSet<String> =
+        insights.flat_map(|insights| insights.verdicts.iter().map(|verdict| sentence(insights, verdict))).collect();
+    let notes = |record: &TaskRecord| {
+        let notes = record.notes.iter().filter(|note| !verdicts.contains(*note));
+        notes.map(|note| redact_text(note)).collect()
+    };
     let report = |(index, spec): (usize, &crate::model::document::TaskSpec)| {
         let record = result.tasks.get(index);
         let duration = record.and_then(|r| r.duration);
@@ -128,7 +138,7 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
             seconds: duration.map(|d| d.0.as_secs_f64()),
             condition: spec.condition.as_deref().map(redact_text),
             error: record.and_then(|r| r.error.as_deref()).map(redact_text),
-            notes: record.map(|r| r.notes.iter().map(|note| redact_text(note)).collect()).unwrap_or_default(),
+            notes: record.map(notes).unwrap_or_default(),
         }
     };
     experiment.spec.iter().enumerate().map(report).collect()

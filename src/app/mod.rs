@@ -23,4 +23,5 @@ pub(crate) mod rollout_commands;
 pub(crate) mod rollout_target;
 pub(crate) mod run;
 pub(crate) mod schema;
+mod task_list;
 pub(crate) mod values;

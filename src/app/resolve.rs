@@ -1,9 +1,12 @@
 //! Converts merged values to the tasks that will run, in one pass.
 
+use std::io;
+
 use helm_yaml::value_with_lines;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use suggest::did_you_mean;
 
+use super::task_list::{Listed, listed_tasks, with_analysis};
 use super::{dry, fields};
 use crate::manifests::settings;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
@@ -19,12 +22,15 @@ use crate::tasks::registry::{by_value_name, unknown_task, value_names};
 use crate::tasks::rollout::{ANALYSIS, NAME as ROLLOUT};
 use crate::tasks::{Task, TaskKind};
 use crate::values::input::{InputError, InputErrors, Unknown};
-use crate::values::mistakes::read_all;
+use crate::values::mistakes::{Rejected, read_all};
 use crate::values::origins::Origins;
 use crate::values::{Values, without_nulls};
 
 /// Maximum size of a document that is read again to find the lines of mistakes.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// Maximum number of misspelled metrics that are reported beside other mistakes.
+const MAX_MISSPELLED: usize = 20;
 
 /// Tasks made from values.
 pub struct Resolved {
@@ -74,8 +80,16 @@ impl Resolved {
     fn checked(self) -> Result<Self, InputErrors> {
         match pipeline::check_together(&self.spec, &self.tasks) {
             Ok(()) => Ok(self),
-            Err(errors) => Err(self.locate(errors)),
+            Err(errors) => Err(self.misspelled_metrics().into_iter().fold(self.locate(errors), InputErrors::with)),
         }
+    }
+
+    /// Finds misspelled metrics of loads in SLOs and rewards, beside other mistakes. Other unmeasured metrics are left out: a mistake may hide
+    /// what measures them, and files or earlier loops may provide them.
+    fn misspelled_metrics(&self) -> Vec<InputError> {
+        let unmeasured = pipeline::unmeasured_slos(&self.tasks, &NoFiles, None).into_iter();
+        let located = |error: InputError| self.of_values(InputError { path: self.in_slo_map(error.path), ..error });
+        unmeasured.filter(|error| error.is_mistyped).take(MAX_MISSPELLED).map(located).collect()
     }
 
     pub(crate) fn tasks(&self) -> &[Box<dyn Task>] {
@@ -136,15 +150,22 @@ impl Resolved {
     /// Converts the path of an SLO in the spec's list into that in the values' map.
     fn in_slo_map(&self, path: FieldPath) -> FieldPath {
         let segments = path.segments();
-        let [Segment::Key(_), Segment::Index(task), bound @ .., Segment::Index(slo), Segment::Key(_)] = segments else {
+        let [Segment::Key(_), Segment::Index(task), Segment::Key(_), bound @ .., Segment::Index(slo), Segment::Key(_)] =
+            segments
+        else {
             return path;
         };
-        let limits = FieldPath::from(bound.to_vec());
-        let pointer = format!("/{}", limits.to_string().replace('.', "/"));
-        let task_with = self.spec.get(*task).and_then(|spec| spec.with.as_ref()).map(|with| json!({ "with": with }));
-        let metric = task_with.as_ref().and_then(|with| with.pointer(&pointer)?.get(slo)?.get("metric")?.as_str());
+        let with = self.spec.get(*task).and_then(|spec| spec.with.as_ref());
+        let slos = bound.iter().try_fold(with, |value, segment| match segment {
+            Segment::Key(key) => value?.get(key).map(Some),
+            Segment::Index(index) => value?.get(index).map(Some),
+        });
+        let metric = slos.flatten().and_then(|slos| slos.get(slo)?.get("metric")?.as_str());
         match metric {
-            Some(metric) => FieldPath::root().key("spec").index(*task).join(limits).key(metric),
+            Some(metric) => {
+                let task = FieldPath::root().key("spec").index(*task).key("with");
+                task.join(FieldPath::from(bound.to_vec())).key(metric)
+            }
             None => path,
         }
     }
@@ -158,13 +179,31 @@ impl Resolved {
 
     /// Converts paths in the spec into paths in the values, and adds their origins.
     fn locate(&self, errors: InputErrors) -> InputErrors {
-        self.origins.locate(errors.map(|error| match error.path.segments() {
+        self.origins.locate(errors.map(|error| self.of_values(error)))
+    }
+
+    /// Converts a path in the spec into a path in the values.
+    fn of_values(&self, error: InputError) -> InputError {
+        match error.path.segments() {
             [Segment::Key(spec), Segment::Index(index), inner @ ..] if spec == "spec" => match self.names.get(*index) {
                 Some(name) => InputError { path: FieldPath::root().key(name).join(in_values(inner)), ..error },
                 None => error,
             },
             _ => error,
-        }))
+        }
+    }
+}
+
+/// No files and no variables.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str, _: u64) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
     }
 }
 
@@ -255,6 +294,13 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     }
     errors.extend(units_of_templates(&values));
     let (mut spec, mut tasks, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let mut add = |entries: Vec<Entry>, name: &str| {
+        for (entry, task) in entries {
+            spec.push(entry);
+            tasks.push(task);
+            names.push(name.to_owned());
+        }
+    };
     let empty = Value::Object(Map::new());
     for (at, name) in listed {
         let Some(kind) = by_value_name(&name) else {
@@ -262,20 +308,10 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
             continue;
         };
         match read_all(map.get(&name).unwrap_or(&empty), |values| entries(kind, &name, values)) {
-            Ok(entries) => {
-                for (entry, task) in entries {
-                    spec.push(entry);
-                    tasks.push(task);
-                    names.push(name.clone());
-                }
-            }
-            // A task may be listed twice; report the mistakes in its values once.
-            Err(mistakes) => {
-                for error in mistakes.into_iter().map(|error| error.under(FieldPath::root().key(&name))) {
-                    if !errors.contains(&error) {
-                        errors.push(error);
-                    }
-                }
+            Ok(entries) => add(entries, &name),
+            Err(Rejected { mistakes, rest }) => {
+                add(rest.unwrap_or_default(), &name);
+                add_once(&mut errors, mistakes.into_iter().map(|error| error.under(FieldPath::root().key(&name))));
             }
         }
     }
@@ -283,7 +319,20 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     if let Some(path) = find_redacted(&Value::Object(map.clone())).filter(|_| errors.is_empty()) {
         errors.push(InputError::new(path, format!("contains a redacted secret, `{REDACTED}`")));
     }
-    InputErrors::check(errors, Resolved { spec, warnings, tasks, names, origins: Origins::default() })
+    let resolved = Resolved { spec, warnings, tasks, names, origins: Origins::default() };
+    if !errors.is_empty() {
+        add_once(&mut errors, resolved.misspelled_metrics());
+    }
+    InputErrors::check(errors, resolved)
+}
+
+/// Adds mistakes. A task may be listed twice; the mistakes in its values are reported once.
+fn add_once(errors: &mut Vec<InputError>, more: impl IntoIterator<Item = InputError>) {
+    for error in more {
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
+    }
 }
 
 /// Finds limits with a unit on metrics of custom metrics templates. A template may be named like a load, whose units are known.
@@ -355,61 +404,6 @@ fn check_names(map: &Map<String, Value>, listed: &[Listed], errors: &mut Vec<Inp
     warnings
 }
 
-/// A task in the values: the path of its name, and the name.
-type Listed = (FieldPath, String);
-
-/// Adds the tasks that analyze a rollout after it.
-fn with_analysis(listed: Vec<Listed>, map: &Map<String, Value>, errors: &mut Vec<InputError>) -> Vec<Listed> {
-    let at = FieldPath::root().key(ROLLOUT).key(ANALYSIS);
-    let analysis = match map.get(ROLLOUT).and_then(|values| values.get(ANALYSIS)) {
-        None => Vec::new(),
-        Some(Value::Array(list)) if list.is_empty() => {
-            errors.push(InputError::new(at, "must not be empty"));
-            Vec::new()
-        }
-        Some(Value::Array(list)) => names(list, &at, errors),
-        Some(other) => {
-            let hint = "list the tasks that analyze a step, such as --set \"rollout.analysis={http,assess}\"";
-            errors.push(InputError::new(at, format!("`{other}` is not a list of task names")).with_hint(hint));
-            Vec::new()
-        }
-    };
-    let mut all = Vec::new();
-    for (at, name) in listed {
-        let is_rollout = name == ROLLOUT;
-        all.push((at, name));
-        if is_rollout {
-            all.extend(analysis.iter().cloned());
-        }
-    }
-    all
-}
-
-/// Returns the task names in a list whose path is `at`.
-fn names(list: &[Value], at: &FieldPath, errors: &mut Vec<InputError>) -> Vec<Listed> {
-    let name = |(index, entry): (usize, &Value)| match entry {
-        Value::String(name) => Some((at.clone().index(index), name.clone())),
-        other => {
-            errors.push(InputError::new(at.clone().index(index), format!("`{other}` is not a task name")));
-            None
-        }
-    };
-    list.iter().enumerate().filter_map(name).collect()
-}
-
-/// Returns the entries of `tasks`.
-fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<Listed> {
-    let message = match tasks {
-        None => "required".to_owned(),
-        Some(Value::Array(list)) if list.is_empty() => "must not be empty".to_owned(),
-        Some(Value::Array(list)) => return names(list, &FieldPath::root().key("tasks"), errors),
-        Some(other) => format!("`{other}` is not a list of task names"),
-    };
-    let hint = "list the tasks to run, such as --set \"tasks={http,assess}\"";
-    errors.push(InputError::new("tasks", message).with_hint(hint));
-    Vec::new()
-}
-
 /// Removes `if` from the values of a task.
 fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError> {
     let mut values = values.clone();
@@ -426,47 +420,5 @@ fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError>
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn mistakes(values: Value) -> Vec<String> {
-        let errors = spec_from_values(&values).err();
-        errors.iter().flat_map(InputErrors::iter).map(|error| error.path.to_string()).collect()
-    }
-
-    #[test]
-    fn mistakes_in_all_tasks_and_settings_are_found_together() {
-        let values = json!({
-            "tasks": ["http", "asess", 5, "assess", "http"],
-            "http": {"url": "http://h/", "numrequests": 1, "errorRanges": "x", "if": "SLOs("},
-            "assess": {"SLOs": {"upper": {"http/error-rate": "low"}}},
-            "runner": "jop",
-            "logLevel": "loud",
-            "htp": {},
-        });
-        let paths = mistakes(values);
-        for expected in [
-            "tasks[1]",
-            "tasks[2]",
-            "htp",
-            "runner",
-            "logLevel",
-            "http.numrequests",
-            "http.errorRanges",
-            "assess.SLOs.upper.http/error-rate",
-        ] {
-            let count = paths.iter().filter(|path| *path == expected).count();
-            assert_eq!(count, 1, "{expected} in {paths:?}");
-        }
-    }
-
-    #[test]
-    fn one_mistake_is_reported_once() {
-        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"URL": "http://h/"}})), ["http.URL"]);
-        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"url": "no url"}})), ["http.url"]);
-        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"url": "http://h/", "if": "SLOs("}})), ["http.if"]);
-        assert_eq!(mistakes(json!({})), ["tasks"]);
-    }
-}
+#[path = "resolve_tests.rs"]
+mod tests;

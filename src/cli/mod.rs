@@ -12,6 +12,7 @@ mod document;
 pub mod exit;
 mod expand;
 mod explain;
+mod flag_texts;
 mod github;
 mod globals;
 mod help;

@@ -61,6 +61,8 @@ pub struct Unmeasured {
     pub message: String,
     /// Names that exist, the nearest one first.
     pub hint: String,
+    /// True if a load measures a metric with a similar name.
+    pub is_misspelled: bool,
 }
 
 /// Metrics by provider.
@@ -112,11 +114,13 @@ impl Catalog {
             Some(aggregation) if is_scalar => Err(Unmeasured {
                 message: needs_no_aggregation(&name.key(), aggregation),
                 hint: format!("use `{}`", name.key()),
+                is_misspelled: false,
             }),
             None if is_scalar || percentile_of.is_some_and(|base| distributions.contains_key(base)) => Ok(()),
             None if is_distribution => {
                 let key = name.key();
-                Err(Unmeasured { message: needs_aggregation(&key), hint: format!("use `{key}/mean` or `{key}/p99`") })
+                let hint = format!("use `{key}/mean` or `{key}/p99`");
+                Err(Unmeasured { message: needs_aggregation(&key), hint, is_misspelled: false })
             }
             _ => Err(self.no_metric(name)),
         }
@@ -128,24 +132,24 @@ impl Catalog {
             return Unmeasured {
                 message,
                 hint: "list a task that measures it, such as `http`, before `assess`".to_owned(),
+                is_misspelled: false,
             };
         }
         let providers: Vec<String> = self.providers.keys().cloned().collect();
-        let hint = self.with_suggestion(name, &format!("measured providers: {}", joined(&providers)));
-        Unmeasured { message: format!("{message}: no task measures provider `{}`", name.provider), hint }
+        let hint = after_suggestion(self.nearest(name), &format!("measured providers: {}", joined(&providers)));
+        let message = format!("{message}: no task measures provider `{}`", name.provider);
+        Unmeasured { message, hint, is_misspelled: false }
     }
 
     fn no_metric(&self, name: &MetricName) -> Unmeasured {
         let names = self.providers.get(&name.provider).map(listed).unwrap_or_default();
-        let hint = self.with_suggestion(name, &format!("`{}` measures {}", name.provider, joined(&names)));
-        Unmeasured { message: format!("nothing measures `{name}`"), hint }
-    }
-
-    /// Prepends the nearest name, if one is near.
-    fn with_suggestion(&self, name: &MetricName, hint: &str) -> String {
-        match self.nearest(name) {
-            Some(nearest) => format!("did you mean `{nearest}`? {hint}"),
-            None => hint.to_owned(),
+        let hint = format!("`{}` measures {}", name.provider, joined(&names));
+        let nearest = self.nearest(name);
+        let is_misspelled = nearest.is_some() && name.is_of_load();
+        Unmeasured {
+            message: format!("nothing measures `{name}`"),
+            hint: after_suggestion(nearest, &hint),
+            is_misspelled,
         }
     }
 
@@ -164,6 +168,14 @@ impl Catalog {
         };
         let candidates: Vec<String> = all.flat_map(of).collect();
         nearest(&text, candidates.iter().map(String::as_str)).map(str::to_owned)
+    }
+}
+
+/// Prepends the nearest name, if one is near.
+fn after_suggestion(nearest: Option<String>, hint: &str) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`? {hint}"),
+        None => hint.to_owned(),
     }
 }
 
@@ -249,7 +261,7 @@ mod tests {
     #[test]
     fn other_names_are_rejected_with_the_names_that_exist() {
         let rejected = |name| {
-            let Unmeasured { message, hint } = check(&catalog(), name).unwrap_err();
+            let Unmeasured { message, hint, .. } = check(&catalog(), name).unwrap_err();
             format!("{message}; {hint}")
         };
         let get = "`http-get` measures error-count, latency-mean, connect/mean, connect/pX, latency-pX";

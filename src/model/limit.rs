@@ -188,8 +188,17 @@ impl Limit {
                 };
                 Err(self.unfit(metric, "a number of requests", hint))
             }
+            (Some(_), Quantity::Unknown) if metric.is_of_load() => Err(self.unmeasured(metric)),
             (Some(_), Quantity::Unknown) => Err(self.unknown_unit(metric)),
         }
+    }
+
+    /// Builds the error of a limit with a unit on a metric that no load measures.
+    fn unmeasured(&self, metric: &MetricName) -> Misfit {
+        let text = truncate(&self.text, MAX_EXCERPT);
+        let message = format!("no load measures `{metric}`, so `{text}` cannot be converted to its unit");
+        let hint = nearest_metric(metric).map(|nearest| format!("did you mean `{nearest}`?"));
+        self.misfit(&message, &hint.unwrap_or_else(|| "write the number in the metric's own unit, without a unit; `iter8 metrics` lists the metrics of loads".to_owned()))
     }
 
     /// Returns the ratio to version 0 that the limit accepts: 1.1 for `+10%`.
@@ -229,22 +238,28 @@ impl Limit {
     }
 }
 
+/// Returns the name without a percentile or a statistic: `latency` of `latency-p99`.
+fn base(metric: &MetricName) -> &str {
+    let name = metric.metric.as_str();
+    let statistic = || ["-mean", "-stddev", "-min", "-max"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    split_percentile(name).map(|(base, _)| base).or_else(statistic).unwrap_or(name)
+}
+
+/// Returns the metric of the same load with the nearest name.
+fn nearest_metric(metric: &MetricName) -> Option<String> {
+    let base = base(metric);
+    let is_whole = metric.aggregation.is_none() && base == metric.metric;
+    let others = if is_whole { [&SHARES[..], &COUNTS[..]].concat() } else { TIMES.to_vec() };
+    let nearest = suggest::nearest(base, others)?;
+    Some(metric.to_string().replacen(&format!("/{base}"), &format!("/{nearest}"), 1))
+}
+
 /// Returns what a metric measures, if a load measures it. Other providers choose their own units.
 fn quantity(metric: &MetricName) -> Quantity {
-    let provider = metric.provider.as_str();
-    let is_load = ["http", "grpc"]
-        .iter()
-        .any(|task| provider.strip_prefix(task).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')));
-    if !is_load {
+    if !metric.is_of_load() {
         return Quantity::Unknown;
     }
-    let name = metric.metric.as_str();
-    let base = match split_percentile(name) {
-        Some((base, _)) => base,
-        None => {
-            ["-mean", "-stddev", "-min", "-max"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
-        }
-    };
+    let (name, base) = (metric.metric.as_str(), base(metric));
     match metric.aggregation {
         Some(Aggregation::Count) if TIMES.contains(&name) => Quantity::Count,
         Some(_) if TIMES.contains(&name) => Quantity::Time,
@@ -338,10 +353,28 @@ mod tests {
                 "httpd/error-rate",
                 "the unit of `httpd/error-rate` is not known before the run, so `90%` cannot be converted to it",
             ),
+            ("5%", "http/eror-rate", "no load measures `http/eror-rate`, so `5%` cannot be converted to its unit"),
             ("+10%", "http/error-rate", "`+10%` is relative to version 0, and this limit is not"),
             ("0.5pp", "http/error-rate", "`0.5pp` is relative to version 0, and this limit is not"),
         ] {
             assert_eq!(of(text, metric), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_misspelled_metric_of_a_load_has_a_suggestion() {
+        let hint = |metric: &str| Limit::parse("5%").unwrap().of(&metric.parse().unwrap()).unwrap_err().hint;
+        for (metric, expected) in [
+            ("http/eror-rate", "did you mean `http/error-rate`?"),
+            ("grpc-a/reqest-count", "did you mean `grpc-a/request-count`?"),
+            ("http/latncy-p95", "did you mean `http/latency-p95`?"),
+            ("grpc/sevice-time/mean", "did you mean `grpc/service-time/mean`?"),
+            (
+                "http/nothing-near",
+                "write the number in the metric's own unit, without a unit; `iter8 metrics` lists the metrics of loads",
+            ),
+        ] {
+            assert_eq!(hint(metric), expected);
         }
     }
 

@@ -83,6 +83,13 @@ impl MetricName {
         format!("{}/{}", self.provider, self.metric)
     }
 
+    /// Returns true for a metric of `http`, `grpc` or one of their endpoints.
+    pub(crate) fn is_of_load(&self) -> bool {
+        let is_of =
+            |task| self.provider.strip_prefix(task).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('-'));
+        ["http", "grpc"].into_iter().any(is_of)
+    }
+
     /// Splits a percentile into the key of its distribution and the aggregation: `http/latency` and p99 for `http/latency-p99`.
     pub(crate) fn distribution(&self) -> Option<(String, Aggregation)> {
         match self.aggregation {

@@ -112,7 +112,7 @@ pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputEr
         });
         match parsed {
             Ok(task) => tasks.push(task),
-            Err(mistakes) => errors.extend(mistakes.into_iter().map(|error| error.under(entry(index)))),
+            Err(rejected) => errors.extend(rejected.mistakes.into_iter().map(|error| error.under(entry(index)))),
         }
     }
     let tasks = InputErrors::check(errors, tasks)?;

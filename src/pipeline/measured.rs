@@ -80,10 +80,11 @@ pub(crate) fn unmeasured_slos(
 fn error(metric: &MetricRef, measured: &Catalog, planned: &Catalog, order: &str) -> Option<InputError> {
     // Malformed names are rejected when the task is parsed.
     let name = metric.name().ok()?;
-    let Unmeasured { message, hint } = measured.check(name).err()?;
+    let Unmeasured { message, hint, is_misspelled } = measured.check(name).err()?;
     if planned.check(name).is_ok() {
         let message = format!("`{name}` is measured only by a later task");
         return Some(InputError::new("", message).with_hint(order));
     }
-    Some(InputError::new("", message).with_hint(hint))
+    let error = InputError::new("", message).with_hint(hint);
+    Some(InputError { is_mistyped: is_misspelled, ..error })
 }

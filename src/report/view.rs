@@ -223,7 +223,7 @@ pub struct TaskReport {
     #[serde(rename = "if")]
     pub condition: Option<String>,
     pub error: Option<String>,
-    /// Its notes, without those that a verdict of the report repeats.
+    /// Notes, except those that repeat a verdict.
     pub notes: Vec<String>,
 }
 

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::origin::Origin;
+use super::strict::Strict;
 use crate::model::path::{FieldPath, Segment};
 use crate::model::serde_words::{in_plain_words, wanted};
 use crate::redact::{is_secret_path, redact_text};
@@ -22,7 +23,7 @@ pub struct InputError {
     pub message: String,
     /// Next step, if there is one.
     pub hint: Option<String>,
-    /// True if the field's name is unknown or its type is wrong. Such mistakes are independent of other fields.
+    /// True if a name is unknown, or the type of a field is wrong. Such mistakes are independent of other fields.
     pub(crate) is_mistyped: bool,
     /// Kind of an unknown name if the message leaves out the known ones, because one of them is near.
     pub(crate) unlisted: Option<Unknown>,
@@ -166,7 +167,7 @@ impl InputErrors {
 /// Reads `value` as a `T`; `at` is its path. Unknown fields are reported with the nearest valid name, missing and mistyped ones with
 /// the expectation.
 pub fn typed<T: DeserializeOwned>(value: &Value, at: impl Into<FieldPath>) -> Result<T, InputError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(Strict(value)).map_err(|error| {
         let path = at.into().join(serde_path(error.path()));
         InputError { is_mistyped: true, ..mistyped(&error.inner().to_string(), &path) }
     })

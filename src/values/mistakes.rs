@@ -12,22 +12,37 @@ use crate::model::path::{FieldPath, Segment};
 /// Maximum fields that are removed from one value.
 const MAX_ROUNDS: usize = 50;
 
-/// Reads `value`, and collects its mistakes. Paths of errors start at `value`.
+/// Mistakes of an input.
+#[derive(Debug)]
+pub(crate) struct Rejected<T> {
+    /// At least one; paths start at the input.
+    pub(crate) mistakes: Vec<InputError>,
+    /// Result of reading the input without the rejected fields, if that succeeds.
+    pub(crate) rest: Option<T>,
+}
+
+/// Reads `value`, and collects its mistakes.
 pub(crate) fn read_all<T>(
     value: &Value,
     read: impl Fn(&Value) -> Result<T, Vec<InputError>>,
-) -> Result<T, Vec<InputError>> {
+) -> Result<T, Rejected<T>> {
     let mut mistakes = match read(value) {
         Ok(read) => return Ok(read),
         Err(errors) => errors,
     };
-    let mut rest = value.clone();
+    let (mut rest, mut accepted) = (value.clone(), None);
     let mut rejected: Vec<FieldPath> = mistakes.iter().map(|mistake| mistake.path.clone()).collect();
     let mut removed = 0;
     // Without progress, the reader would fail the same way.
     while removed < rejected.len().min(MAX_ROUNDS) && rejected[removed..].iter().all(|path| remove(&mut rest, path)) {
         removed = rejected.len();
-        let Err(further) = read(&rest) else { break };
+        let further = match read(&rest) {
+            Ok(read) => {
+                accepted = Some(read);
+                break;
+            }
+            Err(further) => further,
+        };
         for error in further {
             let is_apart = rejected.iter().all(|path| are_apart(&error.path, path));
             rejected.push(error.path.clone());
@@ -36,7 +51,7 @@ pub(crate) fn read_all<T>(
             }
         }
     }
-    Err(mistakes)
+    Err(Rejected { mistakes, rest: accepted })
 }
 
 fn are_apart(a: &FieldPath, b: &FieldPath) -> bool {
@@ -101,7 +116,8 @@ mod tests {
     }
 
     fn mistakes(value: Value) -> Vec<String> {
-        read_all(&value, read).err().into_iter().flatten().map(|error| error.to_string()).collect()
+        let rejected = read_all(&value, read).err();
+        rejected.into_iter().flat_map(|rejected| rejected.mistakes).map(|error| error.to_string()).collect()
     }
 
     #[test]
@@ -118,6 +134,14 @@ mod tests {
         assert_eq!(mistakes(json!({"rate": "x", "random": true})).len(), 1);
         // The missing field is the misspelled one.
         assert_eq!(mistakes(json!({"targets": {"a": {"uri": "x"}}})).len(), 1);
+    }
+
+    #[test]
+    fn the_rest_of_an_input_with_mistakes_is_read() {
+        let reader = |value: &Value| typed::<Load>(value, "").map_err(|error| vec![error]);
+        let rejected = read_all(&json!({"rat": 1, "rate": "x", "random": true}), reader).err().unwrap();
+        assert!(rejected.rest.is_some_and(|rest| rest.random && rest.rate.is_none()));
+        assert!(read_all(&json!("text"), reader).err().unwrap().rest.is_none(), "nothing is left");
     }
 
     #[test]

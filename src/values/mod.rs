@@ -11,6 +11,7 @@ pub(crate) mod origin;
 pub(crate) mod origins;
 mod set;
 pub(crate) mod slo_text;
+mod strict;
 
 pub use digest::DigestKey;
 pub use merge::{Source, Values, merge, overlay, without_nulls};

@@ -15,6 +15,8 @@ assess:
   SLOs:
     upper:
       http/error-rate: low
+      http/eror-rate: 5%
+      http-v1.2/latncy-p99: 60
 runner: jop
 ";
 
@@ -36,7 +38,9 @@ fn all_mistakes_are_reported_in_file_order() {
             "values.yaml:5: http.numrequests: unknown field ",
             "values.yaml:8: http.endpoints.v1.2.qsp: unknown field ",
             "values.yaml:12: assess.SLOs.upper.http/error-rate: ",
-            "values.yaml:13: runner: ",
+            "values.yaml:13: assess.SLOs.upper.http/eror-rate: no load measures ",
+            "values.yaml:14: assess.SLOs.upper.http-v1.2/latncy-p99: nothing measures ",
+            "values.yaml:15: runner: ",
             "--set: http.connections: ",
             "--set: logLevel: ",
         ];

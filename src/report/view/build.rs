@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
-use crate::model::slo::Outcome;
+use crate::model::slo::{Outcome, Verdict};
 use crate::model::split::Split;
 use crate::redact::{redact_text, redact_url};
 use crate::slo::assertion::{AssertCondition, RunState, judge, progress, sentence};
@@ -17,6 +17,9 @@ use crate::slo::summary::overall_verdict;
 
 /// Maximum number of versions; a document with more is damaged or hostile.
 const MAX_VERSIONS: usize = 100;
+
+/// Maximum number of verdicts whose reasons every format lists.
+const MAX_REASONS: usize = 50;
 
 impl ReportView {
     /// Builds the report of a document.
@@ -119,10 +122,7 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
         _ if index == done && result.failure => TaskStatus::Failed,
         _ => TaskStatus::Planned,
     };
-    // A verdict that is not satisfied is a note of its task, too, for the log. A report has it once, with its SLO.
-    let insights = result.insights.iter();
-    let verdicts: HashSet<String> =
-        insights.flat_map(|insights| insights.verdicts.iter().map(|verdict| sentence(insights, verdict))).collect();
+    let verdicts = result.insights.as_ref().map(unsatisfied).unwrap_or_default();
     let notes = |record: &TaskRecord| {
         let notes = record.notes.iter().filter(|note| !verdicts.contains(*note));
         notes.map(|note| redact_text(note)).collect()
@@ -144,11 +144,29 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
     experiment.spec.iter().enumerate().map(report).collect()
 }
 
+/// Returns the sentences of the verdicts that are not satisfied. Tasks note them for the log; a report shows them with their SLO. Empty if they
+/// are so many that a report may cut them, and only the notes have them all.
+fn unsatisfied(insights: &Insights) -> HashSet<String> {
+    let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
+    let verdicts: Vec<&Verdict> = verdicts.take(MAX_REASONS + 1).collect();
+    if verdicts.len() > MAX_REASONS {
+        return HashSet::new();
+    }
+    let is_shown = |verdict: &&Verdict| verdict.version < MAX_VERSIONS && is_known(insights, verdict.version);
+    let shown = verdicts.into_iter().filter(is_shown);
+    shown.map(|verdict| sentence(insights, verdict)).collect()
+}
+
+/// Returns false for the version of responses of unknown origin.
+fn is_known(insights: &Insights, version: usize) -> bool {
+    insights.unknown_version != Some(version) || version < insights.num_versions
+}
+
 fn versions(insights: &Insights) -> Vec<VersionReport> {
     let objectives = objectives::of(insights);
     let names = version_names(insights);
     // Responses of unknown origin have no verdicts, and only the metrics of the loads that they belong to.
-    let known = |index: usize| insights.unknown_version != Some(index) || index < insights.num_versions;
+    let known = |index: usize| is_known(insights, index);
     let is_listed = |index: usize, metric: &str| {
         let load = || insights.load.get(index).zip(metric.split_once('/'));
         known(index) || load().is_some_and(|(loads, (provider, _))| loads.contains_key(provider))

@@ -17,7 +17,8 @@ pub(super) fn parsed_name(metric: &MetricRef, path: impl Into<FieldPath>) -> Res
 }
 
 pub(super) fn misfit_at(path: FieldPath, Misfit { message, hint }: Misfit) -> InputError {
-    InputError::new(path, message).with_hint(hint)
+    // Independent of the other limits.
+    InputError { is_mistyped: true, ..InputError::new(path, message).with_hint(hint) }
 }
 
 pub(super) fn check_rewards(rewards: &Rewards, at: &FieldPath) -> Result<(), InputError> {

@@ -99,6 +99,10 @@ fn is_unsent(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
 }
 
+/// First size of the buffer of a response, in bytes. The second one is the limit: memory that is not written to is not taken, and a buffer
+/// that doubles may take twice the limit.
+const SMALL_BODY: usize = 64 << 10;
+
 /// Reads a response up to `max_bytes`.
 async fn read(
     response: reqwest::Response,
@@ -119,6 +123,11 @@ async fn read(
         let part = part?;
         if part.len() > max_bytes.saturating_sub(body.len()) {
             return Err(too_large());
+        }
+        let needed = body.len() + part.len();
+        if needed > body.capacity() {
+            let capacity = if needed <= SMALL_BODY { SMALL_BODY.min(max_bytes) } else { max_bytes };
+            body.reserve_exact(capacity - body.len());
         }
         body.extend_from_slice(&part);
     }
